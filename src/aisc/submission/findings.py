@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Effect = Literal["refused", "failed", "note"]
 
@@ -25,6 +25,24 @@ class Finding:
     message: str
     remedy: str
     effect: Effect
+
+
+class Rule(NamedTuple):
+    """A rule that a check enforces: what breaking it costs, and what to do about it.
+
+    Attributes:
+        code: Stable identifier; the findings of the rule carry it.
+        effect: As in :class:`Finding`.
+        remedy: As in :class:`Finding`.
+    """
+
+    code: str
+    effect: Effect
+    remedy: str
+
+    def broken(self, where: str, message: str) -> Finding:
+        """Make the finding that says who broke this rule and how."""
+        return Finding(self.code, where, message, self.remedy, self.effect)
 
 
 @dataclass(slots=True)
@@ -56,3 +74,22 @@ class Findings:
     def as_json(self) -> dict[str, object]:
         """Give the report as plain values: ``refused``, ``counts`` by code, ``findings`` in order."""
         return {"refused": self.refused, "counts": dict(self.counts), "findings": [asdict(f) for f in self.listed]}
+
+
+class RuleBrokenError(Exception):
+    """One item breaks a rule; the caller knows the item's name and turns this into a finding.
+
+    Args:
+        rule: The rule.
+        message: One sentence that says what was seen instead.
+    """
+
+    def __init__(self, rule: Rule, message: str) -> None:
+        """Keep the parts apart."""
+        super().__init__(rule.code, message)
+        self.rule = rule
+        self.message = message
+
+    def finding(self, where: str) -> Finding:
+        """Give the finding about the item ``where``."""
+        return self.rule.broken(where, self.message)

@@ -1,0 +1,5 @@
+"""The command line: ``aisc …``."""
+
+from aisc.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,190 @@
+"""``aisc check``, ``submit``, ``status``, ``results``: what a participant does."""
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from aisc.cli.console import DEFAULT_SEASON, Json, SeasonFile, StageName, emit, progress, say, table
+from aisc.cli.workspace import Workspace, open_workspace
+from aisc.errors import UsageError
+from aisc.kit import open_kit
+from aisc.leaderboard.bundle import findings_md
+from aisc.ledger.runs import FINAL_STATES, Run
+from aisc.reception import gate, receive
+from aisc.stages.evidence import evidence_table
+from aisc.stages.reference import stage_pairs
+from aisc.stages.sweep_stage import resolve_version
+from aisc.submission.images import ImagesReport, Status
+from aisc.tracks.face import FaceLimits, check_images
+from aisc.workbench import unpack
+
+POLL_SECONDS = 1.0
+
+
+def check(
+    stage: StageName,
+    file: Annotated[Path, typer.Argument(help="The zip that you would submit.")],
+    kit: Annotated[
+        Path | None, typer.Option(help="Folder of the participants' kit; without it the season's own data is used.")
+    ] = None,
+    season: SeasonFile = DEFAULT_SEASON,
+    as_json: Json = False,
+) -> None:
+    """Check a submission offline, by the same code as the pipeline; needs no account.
+
+    Exit code 3 means that it would be refused.
+
+    Example: aisc check face/preliminary my.zip --kit kit/
+    """
+    if not file.is_file():
+        raise UsageError("FILE_MISSING", f"{file} is no file.", "Give the path of the zip.")
+    with tempfile.TemporaryDirectory() as scratch:
+        if kit is not None:
+            originals, limits = open_kit(kit, stage, Path(scratch))
+        else:
+            with open_workspace(season) as workspace:
+                ref = workspace.season.stage(stage)
+                originals = stage_pairs(workspace.bench, resolve_version(workspace.bench, ref).data).originals
+                limits = FaceLimits.model_validate(ref.stage.limits)
+        pixels = np.lib.format.open_memmap(
+            Path(scratch, "pixels.npy"), mode="w+", dtype=np.uint8, shape=originals.shape
+        )
+        with progress("checking") as tick:
+            report = check_images(file, originals, pixels, limits, progress=tick)
+    counts = {status.name.lower(): int((report.images["status"] == status).sum()) for status in Status}
+    found = report.findings.as_json() | {"images": counts}
+    emit(found, as_json, lambda: _show_report(file, report, counts))
+    if report.findings.refused:
+        raise typer.Exit(3)
+
+
+def submit(
+    stage: StageName,
+    file: Annotated[Path, typer.Argument(help="The zip to submit.")],
+    team: Annotated[str, typer.Option("--team", "-t", help="The team's name.")],
+    season: SeasonFile = DEFAULT_SEASON,
+    as_json: Json = False,
+) -> None:
+    """Submit a file and get a receipt: id, digest, UTC time, attempts left.
+
+    Example: aisc submit face/preliminary my.zip --team "Patch Adams"
+    """
+    with open_workspace(season) as workspace:
+        receipt = receive(workspace.bench, workspace.season, stage, team, file)
+        door = gate(workspace.season, workspace.season.stage(stage))
+        left = workspace.bench.ledger.submissions.attempts_left(team, stage, door)
+
+    def render() -> None:
+        say(f"Receipt  {receipt.id}")
+        say(f"Team     {receipt.team}")
+        say(f"Stage    {receipt.stage}")
+        say(f"SHA-256  {receipt.sha256}")
+        say(f"Received {receipt.received_at:%Y-%m-%d %H:%M:%S.%f} UTC")
+        say(f"Left     {'no limit' if left is None else f'{left} attempts'}")
+
+    emit(receipt._asdict() | {"attempts_left": left}, as_json, render)
+
+
+def status(
+    submission: Annotated[str | None, typer.Argument(help="A submission's id; all of them if not given.")] = None,
+    team: Annotated[str | None, typer.Option("--team", "-t", help="Only this team's.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Wait until everything shown has its verdict.")] = False,
+    season: SeasonFile = DEFAULT_SEASON,
+    as_json: Json = False,
+) -> None:
+    """Show where submissions are: queued, running, scored, refused, and why.
+
+    Example: aisc status s-0123456789abcdef0123 --watch
+    """
+    with open_workspace(season) as workspace:
+        while True:
+            rows = _statuses(workspace, submission, team)
+            if not watch or all(row["state"] in FINAL_STATES for row in rows):
+                break
+            time.sleep(POLL_SECONDS)
+
+        def render() -> None:
+            shown = [
+                (r["submission"], r["team"], r["stage"], r["received_at"], r["state"], r["score"], r["why"])
+                for r in rows
+            ]
+            table("", ["Submission", "Team", "Stage", "Received (UTC)", "State", "Score", "Why"], shown)
+
+        emit(rows, as_json, render)
+
+
+def results(
+    submission: Annotated[str, typer.Argument(help="The submission's id.")],
+    to: Annotated[Path, typer.Option(help="Folder for the bundle.")],
+    stage: Annotated[str | None, typer.Option(help="The stage, when the submission was evaluated in several.")] = None,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="For organizers: add every victim's answer to every image.")
+    ] = False,
+    season: SeasonFile = DEFAULT_SEASON,
+    as_json: Json = False,
+) -> None:
+    """Fetch a submission's result bundle: scores, verdicts, findings, pictures.
+
+    Example: aisc results s-0123456789abcdef0123 --to results/
+    """
+    with open_workspace(season) as workspace:
+        bench = workspace.bench
+        receipt = bench.ledger.submissions.get(submission)
+        runs = [run for run in bench.ledger.runs.all(submission=submission) if stage in (None, run.stage)]
+        finished = [run for run in runs if run.result_key]
+        if not finished or finished[-1].result_key is None:
+            state = runs[-1].state if runs else "not evaluated yet"
+            raise UsageError(
+                "RESULT_NOT_READY", f"Submission {receipt.id} is {state}.", f"'aisc status {receipt.id} --watch' waits."
+            )
+        run = finished[-1]
+        to.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as scratch:
+            archive = Path(scratch, "bundle.tar")
+            bench.store.fetch(str(run.result_key), archive)
+            unpack(archive, to)
+        if evidence:
+            evidence_table(bench, run.run_key).to_csv(to / "evidence.csv", index=False)
+    files = sorted(path for path in to.iterdir() if path.is_file())
+    emit([str(path) for path in files], as_json, lambda: say("\n".join(str(path) for path in files)))
+
+
+def _statuses(workspace: Workspace, submission: str | None, team: str | None) -> list[dict[str, object]]:
+    ledger = workspace.bench.ledger
+    receipts = [ledger.submissions.get(submission)] if submission else ledger.submissions.all(team=team)
+    rows = []
+    for receipt in receipts:
+        runs = ledger.runs.all(submission=receipt.id)
+        rows += [_status(workspace, receipt._asdict(), run) for run in runs] or [
+            _status(workspace, receipt._asdict(), None)
+        ]
+    return rows
+
+
+def _status(workspace: Workspace, receipt: dict[str, object], run: Run | None) -> dict[str, object]:
+    score = workspace.bench.ledger.runs.score(run.run_key) if run else None
+    why = "waits for the next round" if run is None else run.message or ""
+    if run is not None and run.state == "quarantined":
+        why = f"our fault, the attempt was given back ({run.code})"
+    return {
+        "submission": receipt["id"],
+        "team": receipt["team"],
+        "stage": run.stage if run else receipt["stage"],
+        "received_at": receipt["received_at"],
+        "state": run.state if run else "received",
+        "code": run.code if run else None,
+        "why": why,
+        "score": round(score.value, 6) if score else None,
+        "run_key": run.run_key if run else None,
+        "attempt": run.attempt if run else 0,
+    }
+
+
+def _show_report(file: Path, report: ImagesReport, counts: dict[str, int]) -> None:
+    say(findings_md(report.findings, team=file.stem, submission=file.name))
+    table("", ["Images", "Count"], [(name, count) for name, count in counts.items() if count])
+    say("REFUSED: fix the findings above." if report.findings.refused else "ACCEPTED: the pipeline would score it.")

@@ -1,0 +1,80 @@
+"""``aisc review``: experts' verdicts and results that organizers enter."""
+
+import csv
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel, ValidationError
+
+from aisc.cli.console import DEFAULT_SEASON, Json, SeasonFile, StageName, emit, table
+from aisc.cli.workspace import open_workspace
+from aisc.errors import UsageError
+from aisc.ledger.teams import Team
+from aisc.season import StageRef
+from aisc.tracks.face import ExpertVerdict, PhysicalResult
+
+
+def review(
+    stage: StageName,
+    file: Annotated[Path, typer.Argument(help="CSV; its columns are those of the stage's form.")],
+    reviewer: Annotated[str, typer.Option(help="Who says so; kept on record.")],
+    season: SeasonFile = DEFAULT_SEASON,
+    as_json: Json = False,
+) -> None:
+    """Enter what people decided, all rows or none; the last word on a team counts, the earlier ones stay on record.
+
+    Computed stages take the columns team, verdict (pass or fail), note; a physical final takes team, targets,
+    deceived, area_cm2, liveness (passed or failed).
+
+    Example: aisc review face/evaluation verdicts.csv --reviewer "Jury 2"
+    """
+    with open_workspace(season) as workspace:
+        ref = workspace.season.stage(stage)
+        teams = {team.name.casefold(): team for team in workspace.bench.ledger.teams.all()}
+        contents = read_reviews(file, ref, teams)
+        workspace.bench.ledger.reviews.add(stage, reviewer, contents)
+    shown = [[team, *content.values()] for team, content in contents.items()]
+    columns = ["team", *next(iter(contents.values()))]
+    emit({"stage": stage, "reviews": contents}, as_json, lambda: table(f"Entered for {stage}", columns, shown))
+
+
+def read_reviews(file: Path, ref: StageRef, teams: dict[str, Team]) -> dict[str, dict[str, Any]]:
+    """Read a review table: what is said of every team; every wrong row is named.
+
+    Raises:
+        UsageError: ``REVIEW_FILE`` or ``REVIEW_ROWS``, with one line a problem.
+    """
+    form: type[BaseModel] = PhysicalResult if ref.stage.results == "entered" else ExpertVerdict
+    wanted = list(form.model_fields)
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError("REVIEW_FILE", f"{file} cannot be read: {error}.", "Give a CSV file in UTF-8.") from error
+    reader = csv.DictReader(lines)
+    given = reader.fieldnames or []
+    required = [name for name, field in form.model_fields.items() if field.is_required()]
+    if not set(required) <= set(given) or not set(given) <= set(wanted):
+        raise UsageError("REVIEW_FILE", f"{file} has the columns {given}.", f"The form asks for {', '.join(wanted)}.")
+    contents: dict[str, dict[str, Any]] = {}
+    problems: list[str] = []
+    for raw in reader:
+        where = f"{file.name}, line {reader.line_num}"
+        try:
+            row = form.model_validate({name: value for name, value in raw.items() if value not in (None, "")})
+        except ValidationError as error:
+            problems += [f"{where}: {'.'.join(map(str, e['loc'])) or 'row'}: {e['msg']}." for e in error.errors()]
+            continue
+        content = row.model_dump()
+        team = teams.get(str(content.pop("team")).casefold())
+        if team is None:
+            problems.append(f"{where}: there is no team {raw['team']!r}.")
+        elif team.name in contents:
+            problems.append(f"{where}: {team.name!r} is listed twice.")
+        else:
+            contents[team.name] = content
+    if not contents and not problems:
+        problems.append(f"{file.name} has no rows.")
+    if problems:
+        raise UsageError("REVIEW_ROWS", "\n".join(["Nothing was entered.", *problems]), "Mend these lines.")
+    return contents

@@ -1,0 +1,1 @@
+"""Where compiled packages run: on this machine, or on Kubeflow Pipelines."""

@@ -1,0 +1,85 @@
+"""The engine of one machine: every package in a process of its own, side by side as far as the cores allow."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aisc.adapters.workbench import CACHE, LEDGER, STORE
+
+LOGS = "AISC_LOGS"
+SIGNING_KEY = "AISC_SIGNING_KEY"
+
+
+class LocalJob:
+    """A package that runs in a child process."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self._process = process
+        self.log = log
+
+    def exit_code(self) -> int | None:
+        """Give the exit code, or ``None`` while it runs."""
+        return self._process.poll()
+
+    def wait(self) -> int:
+        """Wait for the end and give the exit code."""
+        return self._process.wait()
+
+
+class LocalEngine:
+    """Starts packages as child processes.
+
+    Args:
+        cache: Folder of derived data; pipelines' artifacts live below it while they run.
+        logs: Folder of the logs, one file a package.
+        environment: Variables that tasks get beside this process's own.
+    """
+
+    def __init__(self, cache: Path, logs: Path, environment: Mapping[str, str]) -> None:
+        self._cache = cache
+        self._logs = logs
+        self._environment = dict(environment)
+
+    @classmethod
+    def from_environment(cls) -> "LocalEngine":
+        """Build the engine inside a task, from what the outer engine passed on."""
+        passed = {name: os.environ[name] for name in (LEDGER, STORE, CACHE, LOGS)}
+        return cls(Path(passed[CACHE]), Path(passed[LOGS]), passed)
+
+    def slots(self, pending: int) -> int:
+        """Say how many runs may go side by side: one a core, and never more than there is work."""
+        return max(1, min(pending, len(os.sched_getaffinity(0))))
+
+    def start(self, package: str, arguments: Mapping[str, Any], *, name: str, slots: int = 1) -> LocalJob:
+        """Start a package.
+
+        Args:
+            package: Name of the compiled package.
+            arguments: The pipeline's parameters.
+            name: Names the log file.
+            slots: How many packages share the cores; each gets its part of the threads.
+        """
+        log = self._logs / f"{name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        roots = self._cache / "pipelines"
+        roots.mkdir(parents=True, exist_ok=True)
+        root = tempfile.mkdtemp(prefix=f"{package}-", dir=roots)
+        threads = str(max(1, len(os.sched_getaffinity(0)) // slots))
+        environment = os.environ | self._environment | {"OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1"}
+        # Set inside a task, and a package that starts there must not take itself for one: kfp would not import.
+        environment.pop("_KFP_RUNTIME", None)
+        with log.open("ab") as sink:
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-m", "aisc.engine.worker", package, json.dumps(dict(arguments)), root],
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                start_new_session=True,
+            )
+        return LocalJob(process, log)

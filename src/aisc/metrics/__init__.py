@@ -1,0 +1,1 @@
+"""What a competition measures, one metric a file: pure functions on arrays."""

@@ -1,0 +1,107 @@
+"""What a program sees of our disk: an own view of the input, and folders in memory that cannot outgrow their size.
+
+The folders are mounted on our side and handed in, so that they outlive the program: what is full can still be measured,
+and what it wrote is collected after the last of its processes is gone.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from aisc.errors import PlatformError, UsageError
+from aisc.sandbox.contract import SANDBOX_USER, Limits
+
+_BYTES_AN_INODE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Volumes:
+    """The folders of one run, on our side.
+
+    Attributes:
+        input: Appears as ``/input``; a view of its own, so that file locks on it reach no other run (T14).
+        tmp: Appears as ``/tmp``.
+        shm: Appears as ``/dev/shm``.
+        output: Appears as ``/output``.
+    """
+
+    input: Path
+    tmp: Path
+    shm: Path
+    output: Path
+
+    def full(self) -> tuple[str, ...]:
+        """Name the folders in which no block or no inode is left."""
+        sized = {"/tmp": self.tmp, "/dev/shm": self.shm, "/output": self.output}  # noqa: S108 - names inside
+        return tuple(name for name, folder in sized.items() if _is_full(folder))
+
+
+def _is_full(folder: Path) -> bool:
+    state = os.statvfs(folder)
+    return state.f_bavail == 0 or state.f_favail == 0
+
+
+@contextmanager
+def mounted_volumes(input_folder: Path, limits: Limits) -> Iterator[Volumes]:
+    """Mount the folders of a run and take them away afterwards.
+
+    Raises:
+        PlatformError: ``SANDBOX_MOUNT``: the machine refuses a mount.
+    """
+    with ExitStack() as stack:
+        base = Path(tempfile.mkdtemp(prefix="aisc-sandbox-"))
+        stack.callback(shutil.rmtree, base, ignore_errors=True)
+        base.chmod(0o711)  # the sandbox user may pass, and list nothing
+        sizes = {"tmp": limits.tmp_bytes, "shm": limits.shm_bytes, "output": limits.output_bytes}
+        for name, size in sizes.items():
+            # Programs compile code into /tmp and run it; nothing is run from the two others.
+            stack.enter_context(_tmpfs(base / name, size, run=name == "tmp"))
+        stack.enter_context(read_only_view(input_folder, base / "input"))
+        yield Volumes(base / "input", base / "tmp", base / "shm", base / "output")
+
+
+@contextmanager
+def _tmpfs(place: Path, size: int, run: bool) -> Iterator[None]:
+    options = f"size={size},nr_inodes={max(64, size // _BYTES_AN_INODE)},mode=0700"
+    options += f",uid={SANDBOX_USER},gid={SANDBOX_USER},nosuid,nodev" + ("" if run else ",noexec")
+    with _mounted(place, "tmpfs", options):
+        yield
+
+
+@contextmanager
+def read_only_view(folder: Path, place: Path) -> Iterator[None]:
+    """Mount a read-only overlay of a folder, copying nothing; its inodes are shared with no other run.
+
+    Raises:
+        UsageError: ``SANDBOX_PATH``: the folder's path holds a character that mount options cannot carry.
+        PlatformError: ``SANDBOX_MOUNT``: the machine refuses the mount.
+    """
+    folder = folder.resolve()
+    if set(str(folder)) & set(":,\\\n"):
+        raise UsageError("SANDBOX_PATH", f"The path {folder} holds a colon, comma or backslash.", "Rename the folder.")
+    empty = place.with_name(place.name + ".empty")  # an overlay without a writable layer wants two folders
+    empty.mkdir()
+    with _mounted(place, "overlay", f"ro,nosuid,nodev,lowerdir={folder}:{empty}"):
+        yield
+
+
+@contextmanager
+def _mounted(place: Path, kind: str, options: str) -> Iterator[None]:
+    place.mkdir(exist_ok=True)
+    _call("mount", "-t", kind, "-o", options, f"aisc-{kind}", str(place))
+    try:
+        yield
+    finally:
+        _call("umount", "--lazy", str(place))
+
+
+def _call(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - our own words
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip()
+        raise PlatformError("SANDBOX_MOUNT", f"`{' '.join(command)}` failed: {said}", "Run as root.")

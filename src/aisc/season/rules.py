@@ -1,0 +1,170 @@
+"""What the parts of a season demand of each other.
+
+The checks work on views, in which a stage that could not be read is None: so one wrong stage does not hide what is
+wrong with the others, and an organizer sees every problem at once.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from aisc.season.names import STAGES
+from aisc.season.stage import Quota, Stage, Track
+from aisc.tracks import RULES
+
+FRESH_VICTIMS = frozenset({"face-verification-patch"})
+"""Rulebooks whose later stages must use models that no earlier stage has shown (AISC 2022 report, §4: three others)."""
+
+KeyPath = tuple[str | int, ...]
+
+
+class Breach(NamedTuple):
+    """One broken rule: where in the file, what is wrong (a clause without a full stop), and what to do about it."""
+
+    path: KeyPath
+    message: str
+    remedy: str
+
+
+class TrackView(NamedTuple):
+    """A track as far as it could be read."""
+
+    rules: str | None
+    stages: Mapping[str, Stage | None]
+
+
+def view_of(track: Track) -> TrackView:
+    """Give the view of a track that was read whole."""
+    return TrackView(track.rules, dict(track.stages))
+
+
+def check_tracks(tracks: Mapping[str, TrackView]) -> list[Breach]:
+    """List every broken rule, in the order of the file."""
+    return [breach for name, track in tracks.items() for breach in _check_track(name, track)]
+
+
+def _check_track(name: str, track: TrackView) -> Iterator[Breach]:
+    here: KeyPath = ("tracks", name)
+    if name not in STAGES:
+        yield Breach(here, f"'{name}' is no track", f"Name one of: {', '.join(STAGES)}.")
+    if track.rules is not None and track.rules not in RULES:
+        remedy = f"Name one of: {', '.join(sorted(RULES))}."
+        yield Breach((*here, "rules"), f"there is no rulebook '{track.rules}'", remedy)
+    yield from _check_order(here, STAGES.get(name, ()), list(track.stages))
+    for stage_name, stage in track.stages.items():
+        if stage is not None:
+            place = (*here, "stages", stage_name)
+            yield from _check_times(place, stage)
+            yield from _check_work(place, stage)
+            yield from _check_limits(place, stage, track.rules)
+            yield from _check_after(place, stage_name, stage, track)
+            yield from _check_victims(place, stage, track)
+
+
+def _check_order(here: KeyPath, promised: tuple[str, ...], names: list[str]) -> Iterator[Breach]:
+    """Stages have the promised names of their track and stand in the order they are held."""
+    if not promised:
+        return
+    last = -1
+    for name in names:
+        place = (*here, "stages", name)
+        if name not in promised:
+            yield Breach(place, f"'{name}' is no stage of track '{here[-1]}'", f"Name one of: {', '.join(promised)}.")
+        elif promised.index(name) < last:
+            yield Breach(place, f"'{name}' is held earlier", f"List the stages as {', '.join(promised)}.")
+        else:
+            last = promised.index(name)
+
+
+def _check_times(place: KeyPath, stage: Stage) -> Iterator[Breach]:
+    wrong = stage.closes <= stage.opens if stage.takes_uploads else stage.closes < stage.opens
+    if wrong:
+        when = f"{_shown(stage.closes)} is not after opens {_shown(stage.opens)}"
+        yield Breach((*place, "closes"), when, "Let the stage close after it opens.")
+
+
+def _check_work(place: KeyPath, stage: Stage) -> Iterator[Breach]:
+    """A computed stage has something to compute with; an entered one has nothing that would never be used."""
+    if stage.results == "computed":
+        if stage.data is None:
+            yield Breach(place, "computed results need data", "Name the dataset: data: faces/pairs.")
+        if not stage.victims:
+            yield Breach(place, "computed results need victims", "Name the models: victims: [irse, mobile, vgg].")
+        return
+    for name, given in (("victims", stage.victims), ("data", stage.data), ("limits", stage.limits)):
+        if given:
+            remedy = f"Remove {name}, or let results be computed."
+            yield Breach((*place, name), f"organizers enter these results, so {name} would never be used", remedy)
+
+
+def _check_limits(place: KeyPath, stage: Stage, rules: str | None) -> Iterator[Breach]:
+    """Limits that were put into a stage by code obey the rules too; those of a file were checked when it was read."""
+    if stage.results != "computed" or rules not in RULES:
+        return
+    try:
+        RULES[rules].model_validate(stage.limits)
+    except ValidationError as error:
+        for one in error.errors():
+            yield Breach((*place, "limits", *one["loc"]), one["msg"], f"See the limits of {rules}.")
+
+
+def _check_after(place: KeyPath, name: str, stage: Stage, track: TrackView) -> Iterator[Breach]:
+    if stage.after is None:
+        return
+    names = list(track.stages)
+    here = (*place, "after")
+    if stage.quota != Quota():
+        message = f"entries come from '{stage.after}', so no quota can be used up here"
+        yield Breach((*place, "quota"), message, "Remove quota, or remove after to take uploads.")
+    if stage.after not in names:
+        remedy = f"Name one of: {', '.join(other for other in names if other != name)}."
+        yield Breach(here, f"there is no stage '{stage.after}' in this track", remedy)
+        return
+    if names.index(stage.after) >= names.index(name):
+        message = f"'{stage.after}' does not come before '{name}'"
+        yield Breach(here, message, "Name a stage that stands earlier in the file.")
+        return
+    source = track.stages[stage.after]
+    if source is None:
+        return
+    if stage.opens < source.closes:
+        message = f"{_shown(stage.opens)} is before '{stage.after}' closes at {_shown(source.closes)}"
+        yield Breach((*place, "opens"), message, "Open the stage when its entries are final.")
+    if source.results == "entered" and stage.results == "computed" and source.after is None:
+        message = f"'{stage.after}' has entered results and no submissions to evaluate"
+        yield Breach(here, message, "Name a stage that teams submit to.")
+
+
+def _check_victims(place: KeyPath, stage: Stage, track: TrackView) -> Iterator[Breach]:
+    here = (*place, "victims")
+    for victim, count in Counter(stage.victims).items():
+        if count > 1:
+            index = stage.victims.index(victim, stage.victims.index(victim) + 1)
+            yield Breach((*here, index), f"'{victim}' is listed {count} times", "List each victim once.")
+    if track.rules not in FRESH_VICTIMS:
+        return
+    for earlier_name, earlier in _stages_before(stage, track):
+        for victim in dict.fromkeys(stage.victims):
+            if victim in earlier.victims:
+                message = f"'{victim}' was a victim of '{earlier_name}' already"
+                remedy = f"Use models that '{earlier_name}' has not shown."
+                yield Breach((*here, stage.victims.index(victim)), message, remedy)
+
+
+def _stages_before(stage: Stage, track: TrackView) -> Iterator[tuple[str, Stage]]:
+    """Follow ``after`` back; a stage that comes up twice ends the walk."""
+    seen: set[str] = set()
+    name = stage.after
+    while name is not None and name not in seen:
+        seen.add(name)
+        earlier = track.stages.get(name)
+        if earlier is None or earlier == stage:
+            return
+        yield name, earlier
+        name = earlier.after
+
+
+def _shown(instant: object) -> str:
+    return str(instant).replace("+00:00", "Z").replace(" ", "T")

@@ -1,0 +1,85 @@
+"""The season file that ``aisc season init`` writes: the AISC 2022 face track, every setting explained."""
+
+import json
+from datetime import date, timedelta
+from string import Template
+
+SEASON_TEMPLATE = """\
+# A season of the competition. Check it with:  aisc season check season.yaml
+# Times are read in the timezone below unless they carry an offset. A stage is open from 'opens' up to, but not
+# including, 'closes'.
+
+season: $season                   # a-z, 0-9, '.', '-', '_'; boards, folders and pages carry this name
+timezone: $timezone               # IANA name; the days of quotas are counted in it
+store: ./artifacts                # a folder (from this file's folder), or s3://bucket/prefix with AWS_* or MINIO_*
+                                  # in the environment
+ledger: sqlite:///ledger.db       # or postgresql+psycopg://host/database, its password in PGPASSWORD
+
+site:                             # what the published pages say
+  title: $title
+  # organizer: Example University
+  # url: https://competition.example.org/
+
+tracks:
+  face:                           # face recognition: be taken for someone else
+    rules: face-verification-patch
+    stages:
+
+      preliminary:                # anyone may send a zip of images; three black-box verifiers judge it
+        opens: $preliminary_opens
+        closes: $preliminary_closes
+        data: faces/pairs         # 'aisc data make' or 'aisc data import' brings it into the store
+        entries: best             # the board shows a team's best submission, or its last one
+        victims: [ires, vgg, dense]
+        quota:
+          per_day: 5              # submissions a team, a day of the season's timezone
+          # total: 100            # submissions a team, in the whole stage
+        limits:
+          patches: 5              # most connected regions of changed pixels in an image
+          area: 0.10              # largest changed share of an image: 1254 of 112 x 112 pixels
+          connectivity: 4         # 4: pixels that touch at a corner are two patches; 8: they are one
+          max_archive_mib: 512    # largest zip
+        rounding: 6               # digits after the point on the board
+        seed: 0                   # of everything random, so that a run can be repeated
+        attempts: 3               # runs tried on one submission before a person must look at it
+
+      evaluation:                 # the last submission of each team, against three other verifiers
+        after: preliminary        # takes no uploads; data and limits are those of the preliminary
+        entries: last             # or best
+        opens: $evaluation_opens
+        closes: $evaluation_closes
+        victims: [irse, sphere, mixer]
+        review: required          # experts must find the patches physically realisable: 'aisc review'
+        advance:
+          top: 10                 # a tie at the cut takes all of them in
+
+      final:                      # physical, against a commercial system with liveness detection
+        after: evaluation
+        opens: $final_opens
+        closes: $final_closes
+        results: entered          # organizers enter them: 'aisc review face/final results.csv'
+"""
+
+
+def season_text(season: str, start: date, timezone: str = "UTC", title: str | None = None) -> str:
+    """Fill the template: eight weeks of preliminary from ``start``, two of evaluation, one of final.
+
+    Args:
+        season: Name of the season.
+        start: Day on which the preliminary opens, at midnight in the timezone.
+        timezone: IANA name.
+        title: Title of the published pages; the season's name if None.
+    """
+    days = [start + timedelta(days=offset) for offset in (0, 56, 70, 77)]
+    opens, closes, judged, held = (f"{day.isoformat()}T00:00:00" for day in days)
+    return Template(SEASON_TEMPLATE).substitute(
+        season=season,
+        timezone=timezone,
+        title=json.dumps(title or f"AI security competition {season}"),  # JSON text is YAML text,
+        preliminary_opens=opens,
+        preliminary_closes=closes,
+        evaluation_opens=closes,
+        evaluation_closes=judged,
+        final_opens=judged,
+        final_closes=held,
+    )

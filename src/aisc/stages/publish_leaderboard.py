@@ -1,0 +1,147 @@
+"""Append a board to its stage's chain, sign it, and lay out the pages."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from aisc.errors import PlatformError, TransientError
+from aisc.leaderboard.board import Board, Bound, build_board
+from aisc.leaderboard.entry import Entry
+from aisc.leaderboard.page import Link, Links, Listed, render_board, render_index
+from aisc.leaderboard.sheet import as_csv
+from aisc.leaderboard.signing import fingerprint, sign
+from aisc.ledger.competition import Publication
+from aisc.season import Season, StageRef
+from aisc.stages.boards import board_key, latest_board, load_board
+from aisc.stages.rank_stage import measure
+from aisc.workbench import Workbench
+
+PUBLIC_KEY = "board-key.pub.pem"
+
+
+@retry(
+    retry=retry_if_exception_type(TransientError),
+    stop=stop_after_attempt(20),
+    wait=wait_random_exponential(multiplier=0.05, max=2),
+    reraise=True,
+)
+def publish_leaderboard(bench: Workbench, season: Season, stage: str, entries: Sequence[Entry], key: Path) -> Board:
+    """Publish a stage's board, unless the last one says the same.
+
+    The board's bytes are stored first, under their digest; the ledger then takes the number by compare-and-swap; the
+    pages follow and can be laid out again at any time. Of two publishers at once one wins and the other builds on it.
+
+    Args:
+        bench: Ledger, store and cache.
+        season: The season.
+        stage: ``track/stage``.
+        entries: The rows.
+        key: Private signing key; the public half lies beside it.
+
+    Returns:
+        The stage's latest board.
+    """
+    ref = season.stage(stage)
+    version = bench.ledger.stages.pinned(stage)
+    if version is None:
+        raise PlatformError("STAGE_NOT_SWEPT", f"{stage} has no pinned version.", "Sweep the stage first.")
+    previous = latest_board(bench, stage)
+    board = build_board(
+        season=season.season,
+        track=ref.track,
+        stage=ref.name,
+        title=f"{season.site.title if season.site else season.season}: {stage}",
+        version=Bound.of(version),
+        measure=measure(ref),
+        entries=entries,
+        generated_at=bench.ledger.now(),
+        previous=previous,
+        top=ref.stage.advance.top if ref.stage.advance else None,
+    )
+    if previous is None or not _says_the_same(previous, board):
+        data = board.as_bytes()
+        bench.store.put(board_key(stage, board.sha256), data)
+        bench.store.put(signature_key(stage, board.sha256), sign(data, key))
+        bench.ledger.publications.append(
+            stage, board.number, board.sha256, board.previous_sha256 or None, version.sha256
+        )
+    return lay_out(bench, season, ref, key.with_name(PUBLIC_KEY))
+
+
+def signature_key(stage: str, sha256: str) -> str:
+    """Name a board's signature in the store."""
+    return board_key(stage, sha256).removesuffix(".json") + ".sig"
+
+
+def lay_out(bench: Workbench, season: Season, ref: StageRef, public_key: Path) -> Board:
+    """Write the pages of a stage and the index from what is published; gives the board that they show."""
+    while True:
+        chain = bench.ledger.publications.all(ref.path)
+        folder = f"site/{ref.path}"
+        names = [f"board-{publication.number:04d}" for publication in chain]
+        for position, publication in enumerate(chain):
+            # The signature comes last: where it is, the rest of that board is.
+            if bench.store.stat(f"{folder}/{names[position]}.sig") is None:
+                _lay_out_board(bench, publication, f"{folder}/{names[position]}", names[:position], public_key)
+        bench.store.replace(f"{folder}/{PUBLIC_KEY}", public_key.read_bytes())
+        for suffix, kind in (("json", "application/json"), ("csv", "text/csv")):
+            data = bench.store.read(f"{folder}/{names[-1]}.{suffix}")
+            bench.store.replace(f"{folder}/board.{suffix}", data, content_type=kind)
+        page = bench.store.read(f"{folder}/{names[-1]}.html")
+        bench.store.replace(f"{folder}/index.html", page, content_type="text/html")
+        bench.store.replace("site/index.html", _index(bench, season), content_type="text/html")
+        if bench.ledger.publications.all(ref.path) == chain:
+            return load_board(bench, chain[-1])
+
+
+def export_chain(bench: Workbench, stage: str, target: Path) -> None:
+    """Write every board of a stage with its signature into a folder, as ``verify_chain`` reads them."""
+    for publication in bench.ledger.publications.all(stage):
+        name = target / f"board-{publication.number:04d}"
+        name.with_suffix(".json").write_bytes(bench.store.read(board_key(stage, publication.sha256)))
+        name.with_suffix(".sig").write_bytes(bench.store.read(signature_key(stage, publication.sha256)))
+
+
+def _says_the_same(previous: Board, board: Board) -> bool:
+    """Compare all but a board's place in the chain and its time."""
+    same_place = replace(
+        board,
+        number=previous.number,
+        previous_sha256=previous.previous_sha256,
+        generated_at=previous.generated_at,
+    )
+    return same_place == previous
+
+
+def _lay_out_board(
+    bench: Workbench, publication: Publication, name: str, earlier: Sequence[str], public_key: Path
+) -> None:
+    board = load_board(bench, publication)
+    own = name.rpartition("/")[2]
+    files = (
+        Link("board.json", f"{own}.json"),
+        Link("board.csv", f"{own}.csv"),
+        Link("signature", f"{own}.sig"),
+        Link("public key", PUBLIC_KEY),
+    )
+    previous = tuple(
+        Link(f"Board {int(before.removeprefix('board-'))}", f"{before}.html") for before in reversed(earlier)
+    )
+    links = Links(files=files, previous=previous, home="../../index.html")
+    page = render_board(board, links=links, key_fingerprint=fingerprint(public_key))
+    bench.store.replace(f"{name}.json", board.as_bytes(), content_type="application/json")
+    bench.store.replace(f"{name}.csv", as_csv(board).encode(), content_type="text/csv")
+    bench.store.replace(f"{name}.html", page.encode(), content_type="text/html")
+    signature = bench.store.read(signature_key(publication.stage, publication.sha256))
+    bench.store.replace(f"{name}.sig", signature)
+
+
+def _index(bench: Workbench, season: Season) -> bytes:
+    listed = [
+        Listed(board, f"{ref.path}/index.html")
+        for ref in season.stages()
+        if (board := latest_board(bench, ref.path)) is not None
+    ]
+    return render_index(listed, title=season.site.title if season.site else season.season).encode()

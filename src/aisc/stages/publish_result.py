@@ -1,0 +1,124 @@
+"""End a run: the team's bundle, the organizers' evidence, and the verdict in one transaction."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aisc.identity import Plan
+from aisc.leaderboard.board import Bound, Measure
+from aisc.leaderboard.bundle import Pictures, write_bundle
+from aisc.leaderboard.entry import Entry, Interval, Part
+from aisc.leaderboard.result import ImageTable
+from aisc.ledger.runs import Score
+from aisc.ledger.submissions import Receipt
+from aisc.stages.once import noting_faults
+from aisc.stages.reference import stage_pairs
+from aisc.submission.findings import Finding, Findings
+from aisc.submission.images import Status, image_names, is_legal
+from aisc.tracks.face import MEASURE, FaceLimits
+from aisc.workbench import Workbench, pack
+
+STEP = "publish_result"
+
+
+def bundle_key(team_id: str, run_key: str) -> str:
+    """Name a team's bundle in the store: everything of a team lies under the team's own prefix."""
+    return f"results/{team_id}/{run_key}.tar"
+
+
+def publish_result(
+    bench: Workbench, run_key: str, *, content: Path, verdicts: Path, findings: Path, scores: Path | None
+) -> None:
+    """Write what the team and the organizers receive, then the verdict.
+
+    Everything written before the verdict depends on the run alone, so a second attempt writes the same bytes.
+
+    Args:
+        bench: Ledger, store and cache.
+        run_key: The run.
+        content: Pixels, ``.npy``.
+        verdicts: Verdicts of the pixel rules, ``.npy``.
+        findings: Findings, JSON.
+        scores: The score, JSON; ``None`` for a refused submission.
+    """
+    state = bench.ledger.runs.begin_step(run_key, STEP)
+    if state.finished_at is not None:
+        return
+    with noting_faults(bench, run_key, state):
+        plan = bench.ledger.runs.plan(run_key)
+        found = read_findings(findings)
+        score = Score(**json.loads(scores.read_text())) if scores else None
+        receipt = bench.ledger.submissions.get(plan.submission.name)
+        code, message = _verdict(found)
+        track, _, stage = plan.version.stage.partition("/")
+        limits = FaceLimits.model_validate(plan.version.limits)
+        originals = stage_pairs(bench, plan.version.data).originals
+        with tempfile.TemporaryDirectory() as scratch:
+            bundle, archive = Path(scratch, "bundle"), Path(scratch, "bundle.tar")
+            write_bundle(
+                bundle,
+                season=plan.season,
+                track=track,
+                stage=stage,
+                entry=_entry(plan, receipt, score, code, message),
+                measure=Measure(name=MEASURE, digits=plan.digits),
+                version=Bound.of(plan.version) if score else None,
+                findings=found,
+                images=_table(np.load(verdicts)),
+                pictures=Pictures(originals, np.load(content, mmap_mode="r"), limits.connectivity),
+            )
+            pack(bundle, archive)
+            key = bundle_key(bench.ledger.teams.find(receipt.team).id, run_key)
+            bench.store.put(key, archive)
+        verdict = "scored" if score else "refused"
+        bench.ledger.runs.finish(run_key, STEP, verdict, code=code, message=message, result_key=key, score=score)
+
+
+def read_findings(path: Path) -> Findings:
+    """Read findings as ``validate_submission`` wrote them."""
+    value = json.loads(path.read_text())
+    return Findings(
+        listed=[Finding(**finding) for finding in value["findings"]],
+        counts=value["counts"],
+        refused=value["refused"],
+    )
+
+
+def _verdict(findings: Findings) -> tuple[str, str]:
+    """Say why a submission is refused, by its first grave finding; two empty texts for an accepted one."""
+    grave = [finding for finding in findings.listed if finding.effect == "refused"]
+    if not findings.refused or not grave:
+        return "", ""
+    where = f"{grave[0].where}: " if grave[0].where else ""
+    more = sum(findings.counts[code] for code in {finding.code for finding in grave}) - 1
+    return grave[0].code, f"{where}{grave[0].message}" + (f" And {more} more." if more else "")
+
+
+def _entry(plan: Plan, receipt: Receipt, score: Score | None, code: str, message: str) -> Entry:
+    return Entry(
+        team=receipt.team,
+        submission=receipt.id,
+        state="scored" if score else "refused",
+        submitted_at=receipt.received_at,
+        score=score.value if score else None,
+        interval=Interval(score.low, score.high) if score else None,
+        version=plan.version.sha256 if score else "",
+        reason_code=code,
+        reason=message,
+        parts=tuple(Part(name, value) for name, value in score.parts.items()) if score else (),
+    )
+
+
+def _table(images: NDArray[np.void]) -> ImageTable:
+    unread = np.isin(images["status"], [Status.MISSING, Status.UNREADABLE])
+    return ImageTable(
+        names=image_names(len(images)),
+        status=[Status(status).name.lower() for status in images["status"].tolist()],
+        legal=is_legal(images),
+        patches=np.where(unread, -1, images["patches"]),
+        patches_8=np.where(unread, -1, images["patches_8"]),
+        area_px=np.where(unread, -1, images["area"]),
+    )

@@ -1,0 +1,139 @@
+"""Find out what a stage has to evaluate, under which version, and queue it."""
+
+from aisc.errors import UsageError
+from aisc.identity import Asset, Plan, Version, code_version
+from aisc.ledger.competition import Entry
+from aisc.ledger.submissions import Receipt
+from aisc.season import Season, StageRef
+from aisc.stages.boards import latest_board
+from aisc.store import blob_key
+from aisc.workbench import Workbench
+
+
+def sweep_stage(bench: Workbench, season: Season, stage: str, *, rescore: bool = False) -> int:
+    """Queue every submission of a stage that has no run under the stage's version yet.
+
+    The first sweep pins the version: data, victims, limits, seed and code. A later sweep that finds another one stops,
+    because a board never mixes versions; ``rescore`` pins the new version and queues everything again beside the old.
+
+    Args:
+        bench: Ledger, store and cache.
+        season: The season.
+        stage: ``track/stage``.
+        rescore: Take the present version even where another one is pinned.
+
+    Returns:
+        How many runs were queued now.
+
+    Raises:
+        UsageError: As ``preflight``.
+    """
+    ref = season.stage(stage)
+    version = preflight(bench, season, stage, rescore=rescore)
+    bench.ledger.stages.pin(version)
+    if ref.stage.after is not None and not bench.ledger.stages.entries(stage):
+        enter_stage(bench, season, stage)
+    if ref.stage.results == "entered":
+        return 0
+    queued = 0
+    for receipt in stage_submissions(bench, ref):
+        archive = Asset("submission", receipt.id, receipt.sha256, blob_key(receipt.sha256))
+        plan = Plan(version, archive, season.season, ref.stage.rounding)
+        queued += bench.ledger.runs.enqueue(plan, ref.stage.attempts)
+    return queued
+
+
+def preflight(bench: Workbench, season: Season, stage: str, *, rescore: bool = False) -> Version:
+    """Say under which version a stage would be scored now, or why it cannot be; changes nothing.
+
+    Raises:
+        UsageError: ``VERSION_CHANGED``, ``ASSET_UNKNOWN``, ``STAGE_UNKNOWN``, and those of ``going_on``.
+    """
+    ref = season.stage(stage)
+    version = resolve_version(bench, ref)
+    pinned = bench.ledger.stages.pinned(stage)
+    if pinned is not None and pinned.sha256 != version.sha256 and not rescore:
+        raise UsageError(
+            "VERSION_CHANGED",
+            f"{stage} is scored under version {pinned.sha256[:12]}; now {_changes(pinned, version)}.",
+            f"Score everything again with 'aisc rescore {stage}', or bring the earlier ones back.",
+        )
+    if ref.stage.after is not None and not bench.ledger.stages.entries(stage):
+        going_on(bench, season, stage)
+    return version
+
+
+def resolve_version(bench: Workbench, ref: StageRef) -> Version:
+    """Look up what a stage's scores would be bound to at this moment."""
+    assets = bench.ledger.assets
+    return Version(
+        stage=ref.path,
+        rules=ref.rules,
+        data=assets.current("data", ref.stage.data) if ref.stage.data else None,
+        victims=tuple(assets.current("victim", name) for name in ref.stage.victims),
+        limits=ref.stage.limits,
+        seed=ref.stage.seed,
+        code=code_version(),
+    )
+
+
+def stage_submissions(bench: Workbench, ref: StageRef) -> list[Receipt]:
+    """Give the submissions that a stage evaluates: its own uploads, or the entries of the stage it follows."""
+    if ref.stage.takes_uploads:
+        return bench.ledger.submissions.all(stage=ref.path)
+    return [bench.ledger.submissions.get(entry.submission) for entry in bench.ledger.stages.entries(ref.path)]
+
+
+def enter_stage(bench: Workbench, season: Season, stage: str) -> list[Entry]:
+    """Write down who takes part in a stage that follows another one; raises as ``going_on``."""
+    entries = going_on(bench, season, stage)
+    bench.ledger.stages.enter(stage, entries)
+    return entries
+
+
+def going_on(bench: Workbench, season: Season, stage: str) -> list[Entry]:
+    """Decide who takes part in a stage that follows another one, from that one's latest board.
+
+    Where the earlier stage names a cut, the teams that advance go on, else every ranked team. The submission is the
+    team's last or best scored one (the later stage's ``entries``), or the one that it entered the earlier stage with.
+
+    Raises:
+        UsageError: ``STAGE_TAKES_UPLOADS``, ``STAGE_STILL_OPEN``, ``STAGE_NOT_PUBLISHED``.
+    """
+    ref = season.stage(stage)
+    if ref.stage.after is None:
+        raise UsageError("STAGE_TAKES_UPLOADS", f"{stage} follows no other stage.", "Teams submit to it themselves.")
+    earlier = season.stage(f"{ref.track}/{ref.stage.after}")
+    if earlier.stage.takes_uploads and bench.ledger.now() < earlier.stage.closes:
+        raise UsageError(
+            "STAGE_STILL_OPEN",
+            f"{earlier.path} takes submissions until {earlier.stage.closes:%Y-%m-%d %H:%M %Z}.",
+            "Decide who goes on after it has closed.",
+        )
+    board = latest_board(bench, earlier.path)
+    if board is None:
+        raise UsageError(
+            "STAGE_NOT_PUBLISHED", f"{earlier.path} has no board yet.", f"Run 'aisc round run {earlier.path}' first."
+        )
+    going = [row.entry.team for row in board.ranked if board.top is None or row.entry.advances]
+    return [Entry(team, _entered_with(bench, earlier, team, ref.stage.entries), board.number) for team in going]
+
+
+def _entered_with(bench: Workbench, earlier: StageRef, team: str, pick: str) -> str:
+    if not earlier.stage.takes_uploads:
+        return next(entry.submission for entry in bench.ledger.stages.entries(earlier.path) if entry.team == team)
+    version = bench.ledger.stages.pinned(earlier.path)
+    scored = [
+        (run, score.value)
+        for run in bench.ledger.runs.all(stage=earlier.path, version_sha256=version.sha256 if version else "")
+        if run.team == team and (score := bench.ledger.runs.score(run.run_key)) is not None
+    ]
+    received = {receipt.id: receipt.received_at for receipt in bench.ledger.submissions.all(stage=earlier.path)}
+    if pick == "best":
+        return max(scored, key=lambda item: (item[1], received[item[0].submission]))[0].submission
+    return max(scored, key=lambda item: received[item[0].submission])[0].submission
+
+
+def _changes(old: Version, new: Version) -> str:
+    before, after = old.bound_to(), new.bound_to()
+    return "; ".join(f"{name} is another" for name in before if before[name] != after[name])

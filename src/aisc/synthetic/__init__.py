@@ -1,0 +1,1 @@
+"""Data and small victims made on the spot: faces with their networks and training recipes."""
