@@ -1,7 +1,7 @@
 """A private Docker daemon for tests: own socket, own data, no bridge, no firewall rules; gone when the context ends.
 
-Nothing is installed here (``tests/services/install_sandbox.sh`` does that) and the machine's usual socket is not touched.
-The daemon uses the cgroupfs driver, because the sandbox puts each container below a control group of its own.
+Nothing is installed here (``tests/services/install_sandbox.sh`` does that) and the machine's usual socket stays as it
+is. The daemon uses the cgroupfs driver, because the sandbox puts each container below a control group of its own.
 """
 
 import json
@@ -42,10 +42,10 @@ def why_not() -> str:
 @contextmanager
 def running_docker() -> Iterator[DockerDaemon]:
     """Start ``dockerd`` (which starts its own ``containerd``), wait until it answers, stop both at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="aisc-dockerd-", dir="/tmp"))  # noqa: S108 - a socket's path is short
+    folder = Path(tempfile.mkdtemp(prefix="aisc-dockerd-", dir="/tmp"))
     runtimes = {}
     if runsc := shutil.which("runsc"):
-        runtimes["runsc"] = {"path": runsc, "runtimeArgs": ["--network=none"]}
+        runtimes["runsc"] = {"path": runsc, "runtimeArgs": ["--network=none", "--oci-seccomp"]}
     config = {
         "data-root": str(folder / "data"),
         "exec-root": str(folder / "exec"),

@@ -88,7 +88,7 @@ def running_postgresql(patience_s: float = 60.0) -> Iterator[Server]:
     try:
         as_user = _hand_over(folder)
         data = folder / "data"
-        options = "-U aisc -A trust -E UTF8 --locale=C --no-sync".split()
+        options = ["-U", "aisc", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
         initdb = [*as_user, str(binaries / "initdb"), "-D", str(data), *options]
         subprocess.run(initdb, check=True, capture_output=True, cwd=folder)
         with (data / "postgresql.conf").open("a") as config:

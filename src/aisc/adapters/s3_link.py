@@ -183,7 +183,7 @@ class S3Link:
         address = self.client.get_presigned_url("PUT", settings.bucket, name)
         url = urlsplit(address)._replace(query="")  # only the place: the right to write goes by the signed headers
         now = datetime.now(UTC)
-        unsigned = {
+        unsigned: dict[str, str | list[str] | tuple[str]] = {
             "Host": url.netloc,
             "If-None-Match": "*",
             "x-amz-content-sha256": sha256,

@@ -13,6 +13,7 @@ from aisc.workbench import Workbench
 LEDGER = "AISC_LEDGER"
 STORE = "AISC_STORE"
 CACHE = "AISC_CACHE"
+ATTEMPT = "AISC_ATTEMPT"
 
 
 @contextmanager
@@ -31,6 +32,8 @@ def open_workbench() -> Iterator[Workbench]:
         )
     ledger = open_ledger(os.environ[LEDGER])
     try:
-        yield Workbench(ledger, open_store(os.environ[STORE]), Path(os.environ[CACHE]))
+        attempt = os.environ.get(ATTEMPT)
+        store = open_store(os.environ[STORE])
+        yield Workbench(ledger, store, Path(os.environ[CACHE]), int(attempt) if attempt else None)
     finally:
         ledger.close()

@@ -159,7 +159,7 @@ def _finish(opened: Workspace, workspace: Path, quiet: bool) -> dict[str, Board]
     boards = {PRELIMINARY: run_round(opened, PRELIMINARY, quiet=quiet)}
     ledger = opened.bench.ledger
     for stage, form in ((EVALUATION, VERDICTS), (FINAL, PHYSICAL)):
-        _step(f"round of {stage}")
+        _step(f"round of {stage}" + (" (its results are invented: no camera here)" if stage == FINAL else ""))
         if not ledger.stages.entries(stage):
             enter_stage(opened.bench, opened.season, stage)
         if not ledger.reviews.latest(stage):

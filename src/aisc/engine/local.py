@@ -22,6 +22,11 @@ class LocalJob:
         self._process = process
         self.log = log
 
+    @property
+    def pid(self) -> int:
+        """The process that leads the package's group."""
+        return self._process.pid
+
     def exit_code(self) -> int | None:
         """Give the exit code, or ``None`` while it runs."""
         return self._process.poll()
@@ -74,8 +79,9 @@ class LocalEngine:
         # Set inside a task, and a package that starts there must not take itself for one: kfp would not import.
         environment.pop("_KFP_RUNTIME", None)
         with log.open("ab") as sink:
+            words = [package, json.dumps(dict(arguments)), root, str(os.getpid())]
             process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-m", "aisc.engine.worker", package, json.dumps(dict(arguments)), root],
+                [sys.executable, "-m", "aisc.engine.worker", *words],
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from aisc.adapters.kfp_local import run_package
-from aisc.adapters.workbench import LEDGER
+from aisc.adapters.workbench import ATTEMPT, LEDGER
 from aisc.engine.packages import package_path
 from aisc.errors import AiscError
 from aisc.ledger import Ledger, open_ledger
@@ -26,18 +26,18 @@ from aisc.ledger.leases import BEAT_SECONDS, this_process
 PARENT_CHECK_SECONDS = 0.5
 
 
-def main(package: str, arguments: dict[str, Any], root: Path) -> int:
+def main(package: str, arguments: dict[str, Any], root: Path, parent: int) -> int:
     """Run a package; a run of a submission is claimed first and its attempt closed afterwards.
 
     Args:
         package: Name of the compiled package.
         arguments: The pipeline's parameters; one named ``run_key`` makes this a run of a submission.
         root: Folder for the tasks' artifacts and temporary files; removed when the package succeeds.
+        parent: The process that started this one; when it is gone, this one ends.
 
     Returns:
         0, or 1 when the package failed.
     """
-    parent = os.getppid()
     root.mkdir(parents=True, exist_ok=True)
     os.environ["TMPDIR"] = str(root)
     run_key = arguments.get("run_key")
@@ -48,6 +48,7 @@ def main(package: str, arguments: dict[str, Any], root: Path) -> int:
     attempt = ledger.runs.claim(run_key, this_process())
     if attempt is None:
         return 0
+    os.environ[ATTEMPT] = str(attempt)
 
     def put_back() -> None:
         ledger.runs.interrupt(run_key, attempt)
@@ -97,4 +98,4 @@ def _end_group(why: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3])))
+    sys.exit(main(sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])))

@@ -11,7 +11,6 @@ from aisc.errors import TransientError, UsageError
 from aisc.identity import Asset, Version
 from aisc.ledger.database import Database
 from aisc.ledger.models import AssetRow, EntryRow, PublicationRow, ReviewRow, StageRow, SubmissionRow, TeamRow
-from aisc.ledger.submissions import Receipt
 from aisc.ledger.teams import find_row
 
 
@@ -184,19 +183,16 @@ class Publications:
 
     def latest(self, stage: str) -> Publication | None:
         """Give the board published last."""
-        boards = self.all(stage)
-        return boards[-1] if boards else None
+        query = select(PublicationRow).where(PublicationRow.stage == stage).order_by(PublicationRow.number.desc())
+        with self._database.read() as session:
+            row = session.scalar(query.limit(1))
+            return None if row is None else _publication(row)
 
     def all(self, stage: str) -> list[Publication]:
         """Give the boards of a stage in order."""
         query = select(PublicationRow).where(PublicationRow.stage == stage).order_by(PublicationRow.number)
         with self._database.read() as session:
-            return [
-                Publication(
-                    row.stage, row.number, row.sha256, row.previous_sha256, row.version_sha256, row.published_at
-                )
-                for row in session.scalars(query)
-            ]
+            return [_publication(row) for row in session.scalars(query)]
 
     def append(
         self, stage: str, number: int, sha256: str, previous_sha256: str | None, version_sha256: str
@@ -225,14 +221,10 @@ class Publications:
                 )
                 session.add(row)
                 session.flush()
-                return Publication(stage, number, sha256, previous_sha256, version_sha256, row.published_at)
+                return _publication(row)
         except IntegrityError as error:
             raise race from error
 
 
-def submissions_by_team(receipts: Iterable[Receipt]) -> dict[str, list[Receipt]]:
-    """Group receipts by team, keeping their order."""
-    grouped: dict[str, list[Receipt]] = {}
-    for receipt in receipts:
-        grouped.setdefault(receipt.team, []).append(receipt)
-    return grouped
+def _publication(row: PublicationRow) -> Publication:
+    return Publication(row.stage, row.number, row.sha256, row.previous_sha256, row.version_sha256, row.published_at)

@@ -42,7 +42,8 @@ class Database:
             return self._clock()
         if self.is_sqlite:
             return datetime.now(UTC)
-        moment: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
+        with session.no_autoflush:  # rows that are still being filled in would be written half
+            moment: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
         return moment.astimezone(UTC)
 
     @contextmanager

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aisc.placement.geometry import F64, apply_homographies, pixel_box, quad_homographies
+from aisc.placement.geometry import F64, pixel_box, quad_homographies
 from aisc.placement.light import FacePose, occlusion_in
 from aisc.placement.pyramid import Pyramid
 
@@ -44,7 +44,7 @@ def place(frame: NDArray[np.uint8], canvas: Pyramid, pose: FacePose, samples: in
     if not coverage.size:
         return coverage
     matrix = quad_homographies(pose.corners[None], canvas.size)[0]
-    level = canvas.level(*(length / samples for length in _footprint(matrix, pose.corners, canvas.size)))
+    level = canvas.level(*(length / samples for length in _footprint(matrix, canvas.size)))
     to_frame = matrix @ _centres(level.scale)
     step = max(1, _MOST_SAMPLES_AT_ONCE // (samples * samples * (right - left)))
     occluded = occlusion_in(pose, box)
@@ -63,19 +63,19 @@ def place(frame: NDArray[np.uint8], canvas: Pyramid, pose: FacePose, samples: in
     return coverage
 
 
-def _footprint(matrix: F64, corners: F64, size: tuple[int, int]) -> tuple[float, float]:
-    """Give how many canvas pixels a frame pixel spans at the face's centre, along the canvas's x and y."""
-    height, width = size
-    middle = np.array([width / 2, height / 2])
-    ends = middle + np.array([[-width / 100, 0], [width / 100, 0], [0, -height / 100], [0, height / 100]])
-    seen = apply_homographies(matrix[None], ends)[0]
-    across = np.linalg.norm(seen[1] - seen[0]) / (width / 50)
-    down = np.linalg.norm(seen[3] - seen[2]) / (height / 50)
-    return 1 / max(float(across), 1e-9), 1 / max(float(down), 1e-9)
+def _footprint(matrix: F64, size: tuple[int, int]) -> tuple[float, float]:
+    """Give how many canvas pixels a frame pixel spans at the face's centre, along the canvas's x and y.
+
+    The weight at the centre is 1, so the derivative of (p / w) there is p' - p · w'.
+    """
+    middle = matrix[:2] @ (size[1] / 2, size[0] / 2, 1.0)
+    slopes = matrix[:2, :2] - np.outer(middle, matrix[2, :2])
+    across, down = np.hypot(slopes[0], slopes[1]).tolist()
+    return 1 / max(across, 1e-9), 1 / max(down, 1e-9)
 
 
 def _centres(scale: tuple[float, float]) -> F64:
-    """Give the matrix from a level's pixel indices to canvas coordinates: index i is the centre at (i + 0.5) · scale."""
+    """Give the matrix from a level's pixel indices to canvas coordinates: index i is at (i + 0.5) · scale."""
     return np.array([[scale[0], 0, scale[0] / 2], [0, scale[1], scale[1] / 2], [0, 0, 1]])
 
 

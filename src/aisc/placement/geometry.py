@@ -1,5 +1,6 @@
 """The homography that takes a canvas to the four corners of a face, for many frames at once."""
 
+import math
 from typing import Final
 
 import numpy as np
@@ -12,18 +13,19 @@ F64 = NDArray[np.float64]
 SMALLEST_TURN: Final = 1e-6
 """Least cross product of two neighbouring edges, in square pixels, of a quadrilateral that counts as convex."""
 _TINY: Final = 1e-9
+_SLACK: Final = 1e-9
 
 
 def quad_homographies(corners: F64, size: tuple[float, float]) -> F64:
-    """Give the matrices that map canvas points to frame points (Heckbert 1989, section 2.2.3, square to quadrilateral).
+    """Give the matrices that map canvas points to frame points (Heckbert 1989, section 2.2.3).
 
     Args:
-        corners: ``(n, 4, 2)`` x and y in frame pixels: the images of the canvas's top left, top right, bottom right and
-            bottom left corner.
+        corners: ``(n, 4, 2)`` x and y in frame pixels: where the canvas's top left, top right, bottom right and bottom
+            left corner are seen.
         size: Height and width of the canvas.
 
     Returns:
-        ``(n, 3, 3)`` float64, scaled so that the weight at the canvas's centre is 1: it is positive all over the canvas.
+        ``(n, 3, 3)`` float64, scaled so that the weight at the canvas's centre is 1.
 
     Raises:
         UsageError: PLACEMENT_CORNERS when corners are not finite or no convex quadrilateral, seen from the front.
@@ -60,11 +62,8 @@ def check_corners(corners: F64) -> None:
             "PLACEMENT_CORNERS", f"corners have shape {corners.shape}, not (n, 4, 2).", "Give x, y of four corners."
         )
     finite = np.isfinite(corners).all(axis=(1, 2))
-    edges = np.roll(corners, -1, axis=1) - corners
-    following = np.roll(edges, -1, axis=1)
     with np.errstate(invalid="ignore", over="ignore"):
-        turns = edges[..., 0] * following[..., 1] - edges[..., 1] * following[..., 0]
-        wrong = ~finite | ~(turns > SMALLEST_TURN).all(axis=1)
+        wrong = ~finite | ~(corner_turns(corners) > SMALLEST_TURN).all(axis=1)
     if wrong.any():
         frame = int(np.flatnonzero(wrong)[0])
         raise UsageError(
@@ -72,6 +71,13 @@ def check_corners(corners: F64) -> None:
             f"the corners of frame {frame} are no convex quadrilateral: {corners[frame].round(2).tolist()}.",
             "List them clockwise as the picture shows them: top left, top right, bottom right, bottom left.",
         )
+
+
+def corner_turns(corners: F64) -> F64:
+    """Give the cross product of the edges that meet at each corner, ``(..., 4)``: positive for right turns."""
+    edges = corners[..., (1, 2, 3, 0), :] - corners
+    following = edges[..., (1, 2, 3, 0), :]
+    return np.asarray(edges[..., 0] * following[..., 1] - edges[..., 1] * following[..., 0])
 
 
 def apply_homographies(matrices: F64, points: F64) -> F64:
@@ -90,9 +96,8 @@ def guarded(weight: F64) -> F64:
 
 def pixel_box(corners: F64, frame_size: tuple[int, int]) -> tuple[int, int, int, int]:
     """Give left, top, right, bottom (half-open) of the frame's pixels that one face of ``(4, 2)`` corners may touch."""
-    low = np.floor(corners.min(axis=0) - 1e-9)
-    high = np.ceil(corners.max(axis=0) + 1e-9)
+    (x0, y0), (x1, y1) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
     height, width = frame_size
-    left, top = (int(v) for v in np.clip(low, 0, (width, height)))
-    right, bottom = (int(v) for v in np.clip(high, 0, (width, height)))
-    return left, top, max(right, left), max(bottom, top)
+    left, right = (min(max(value, 0), width) for value in (math.floor(x0 - _SLACK), math.ceil(x1 + _SLACK)))
+    top, bottom = (min(max(value, 0), height) for value in (math.floor(y0 - _SLACK), math.ceil(y1 + _SLACK)))
+    return left, top, right, bottom

@@ -110,6 +110,8 @@ def _mounts(mountinfo: Path = Path("/proc/self/mountinfo")) -> dict[str, Path]:
         place = Path(before.split(" ")[4])
         if kind == "cgroup2" and set(_NEEDED) <= set(_words(place / "cgroup.controllers")):
             unified = place
+        elif kind == "cgroup2":
+            v1["hybrid"] = place  # beside version 1, with no controller that we need
         elif kind == "cgroup":
             v1.update({option: place for option in options.split(",") if option != "rw"})
     if unified is not None:

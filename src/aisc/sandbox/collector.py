@@ -1,4 +1,4 @@
-"""Take a program's outputs without being led anywhere else: declared names, regular files, bounded sizes (T03, T39, T40).
+"""Take a program's outputs without being led elsewhere: declared names, regular files, bounded sizes (T03, T39, T40).
 
 Runs after the last process of the program is gone, and still trusts nothing it finds: names are opened relative to the
 folder's handle and without following links, so that a link, a pipe or a device is recognised and never read.

@@ -26,7 +26,7 @@ from aisc.sandbox.contract import (
     SandboxResult,
 )
 from aisc.sandbox.finish import Start, run_to_the_end
-from aisc.sandbox.image_archive import CheckedImage
+from aisc.sandbox.image_archive import CheckedImage, docker_archive
 from aisc.sandbox.seccomp import docker_profile
 from aisc.sandbox.volumes import Volumes
 
@@ -81,12 +81,11 @@ class DockerDriver:
         if self._has(image.digest):
             return
         try:
-            with image.archive.open("rb") as archive:
-                self._client.api.load_image(archive)
+            self._client.api.load_image(docker_archive(image))
         except (DockerException, OSError) as error:
-            raise PlatformError("SANDBOX_ADMIT", f"Docker cannot load {image.archive.name}: {error}.") from error
+            raise PlatformError("SANDBOX_ADMIT", f"Docker cannot load {image.digest}: {error}.") from error
         if not self._has(image.digest):
-            raise PlatformError("SANDBOX_ADMIT", f"Docker loaded {image.archive.name} under another digest.")
+            raise PlatformError("SANDBOX_ADMIT", f"Docker loaded {image.digest} under another digest.")
 
     def _has(self, digest: str) -> bool:
         try:
@@ -116,7 +115,6 @@ class DockerDriver:
                 user=f"{SANDBOX_USER}:{SANDBOX_USER}",
                 environment={**BASE_ENVIRONMENT, **request.environment},
                 hostname=BASE_ENVIRONMENT["HOSTNAME"],
-                working_dir="/tmp",  # noqa: S108 - a path inside the sandbox
                 network_disabled=True,
                 host_config=self._host_config(request, start.group, start.volumes),
                 labels={"aisc": "sandbox"},

@@ -53,7 +53,7 @@ def watch(run: Watched, limits: Limits) -> Evidence:
         if crossed:
             run.guest.kill()
     wall = time.monotonic() - start
-    # A limit may have been crossed after the last look; the clock, though, counts only if we stopped the program for it.
+    # A limit may have been crossed after the last look; the clock counts only if we stopped the program for it.
     last = _look(run, limits, wall)
     if run.guest.oom_reported() and last.oom_events == 0:
         last = replace(last, oom_events=1)

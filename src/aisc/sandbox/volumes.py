@@ -6,17 +6,19 @@ and what it wrote is collected after the last of its processes is gone.
 
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from aisc.errors import PlatformError, UsageError
 from aisc.sandbox.contract import SANDBOX_USER, Limits
 
-_BYTES_AN_INODE = 4096
+_BYTES_AN_INODE: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,23 @@ def read_only_view(folder: Path, place: Path) -> Iterator[None]:
     empty = place.with_name(place.name + ".empty")  # an overlay without a writable layer wants two folders
     empty.mkdir()
     with _mounted(place, "overlay", f"ro,nosuid,nodev,lowerdir={folder}:{empty}"):
+        yield
+
+
+DEVICES: Final = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9)}
+
+
+@contextmanager
+def own_devices(place: Path) -> Iterator[None]:
+    """Make a run's own nodes of the harmless devices; locks on the machine's nodes would be seen by other runs (T14).
+
+    Raises:
+        PlatformError: ``SANDBOX_MOUNT``: the machine refuses the mount.
+    """
+    with _mounted(place, "tmpfs", "size=64k,nr_inodes=16,mode=0755,nosuid,noexec"):
+        for name, (major, minor) in DEVICES.items():
+            os.mknod(place / name, stat.S_IFCHR | 0o666, os.makedev(major, minor))
+            (place / name).chmod(0o666)  # whatever our own file mode mask is
         yield
 
 

@@ -1,7 +1,8 @@
 """Do a step of a run once: finished steps are fetched, faults are written down, lost leases write nothing."""
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from aisc.errors import AiscError
@@ -39,27 +40,19 @@ def once(
     return word
 
 
-class noting_faults:  # noqa: N801 - reads as a statement: ``with noting_faults(…):``
+@contextmanager
+def noting_faults(bench: Workbench, run_key: str, step: Step) -> Iterator[None]:
     """Write an exception of the body into the ledger, so that whoever ends the attempt knows whose fault it was."""
-
-    def __init__(self, bench: Workbench, run_key: str, step: Step) -> None:
-        self._bench = bench
-        self._run_key = run_key
-        self._step = step
-
-    def __enter__(self) -> None:
-        """Do nothing yet."""
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        """Note the fault and let it go on."""
-        if not isinstance(error, Exception):
-            return
-        if isinstance(error, AiscError):
-            party, code, message = error.party, error.code, f"{self._step.name}: {error.message}"
-        else:
-            party, code = "platform", "INTERNAL_ERROR"
-            message = f"{self._step.name}: {traceback.format_exception_only(error)[-1].strip()[:500]}"
-        self._bench.ledger.runs.note_fault(self._run_key, self._step.attempt, party, code, message)
+    try:
+        yield
+    except AiscError as error:
+        message = f"{step.name}: {error.message}"
+        bench.ledger.runs.note_fault(run_key, step.attempt, error.party, error.code, message)
+        raise
+    except Exception as error:
+        message = f"{step.name}: {traceback.format_exception_only(error)[-1].strip()[:500]}"
+        bench.ledger.runs.note_fault(run_key, step.attempt, "platform", "INTERNAL_ERROR", message)
+        raise
 
 
 def step_key(run_key: str, step: str, attempt: int, name: str) -> str:

@@ -44,7 +44,7 @@ def publish_result(
         findings: Findings, JSON.
         scores: The score, JSON; ``None`` for a refused submission.
     """
-    state = bench.ledger.runs.begin_step(run_key, STEP)
+    state = bench.ledger.runs.begin_step(run_key, STEP, bench.attempt)
     if state.finished_at is not None:
         return
     with noting_faults(bench, run_key, state):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aisc.leaderboard.board import Measure
 from aisc.leaderboard.entry import Entry, Interval, Part, Past, State
-from aisc.ledger.competition import Review, submissions_by_team
+from aisc.ledger.competition import Review
 from aisc.ledger.runs import Run, Score
 from aisc.ledger.submissions import Receipt
 from aisc.season import Season, StageRef
@@ -33,7 +33,9 @@ def rank_stage(bench: Workbench, season: Season, stage: str) -> list[Entry]:
     if version is None:
         return []
     reviews = bench.ledger.reviews.latest(stage)
-    teams = submissions_by_team(stage_submissions(bench, ref))
+    teams: dict[str, list[Receipt]] = {}
+    for receipt in stage_submissions(bench, ref):
+        teams.setdefault(receipt.team, []).append(receipt)
     if ref.stage.results == "entered":
         return [_entered_row(team, receipts[-1], reviews.get(team), version.sha256) for team, receipts in teams.items()]
     verdicts = {run.submission: run for run in bench.ledger.runs.all(stage=stage, version_sha256=version.sha256)}

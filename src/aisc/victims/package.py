@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aisc.errors import UsageError
+from aisc.identity import digest as content_digest
 
 DESCRIPTION = "victim.json"
 SIDE = 112
@@ -100,7 +101,7 @@ class VictimDescription(_Strict):
     @property
     def digest(self) -> str:
         """Give the SHA-256 of this description in canonical JSON, which names the weights by theirs."""
-        return hashlib.sha256(_canonical(self).encode()).hexdigest()
+        return content_digest(self.model_dump(mode="json", exclude_none=True))
 
 
 class VictimPackage:
@@ -178,9 +179,3 @@ def write_package(folder: Path, description: VictimDescription, weights: bytes) 
     text = json.dumps(description.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False)
     (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
     return load_package(folder)
-
-
-def _canonical(description: VictimDescription) -> str:
-    """Give JSON with sorted keys and no spaces: the same description gives the same bytes."""
-    content = description.model_dump(mode="json", exclude_none=True)
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)

@@ -60,8 +60,8 @@ def threshold_at_best_accuracy(genuine: ArrayLike, impostor: ArrayLike) -> float
     Candidates are the genuine scores: between two of them a lower threshold only accepts more impostors.
     """
     same, other = _sorted(genuine, "genuine"), _sorted(impostor, "impostor")
-    accuracy = _balanced_accuracy(same, same, other)
-    best = np.flatnonzero(accuracy == accuracy.max())[-1]
+    right = _weighted_right(same, same, other)
+    best = np.flatnonzero(right == right.max())[-1]
     return float(same[best])
 
 
@@ -76,15 +76,18 @@ def measure(genuine: ArrayLike, impostor: ArrayLike, threshold: float) -> Thresh
         threshold,
         float(np.mean(other >= threshold)),
         float(np.mean(same >= threshold)),
-        float(_balanced_accuracy(same, same, other).max()),
+        float(_weighted_right(same, same, other).max()) / (2 * len(same) * len(other)),
     )
 
 
-def _balanced_accuracy(thresholds: F64, same: F64, other: F64) -> F64:
-    """Give the accuracy at each threshold from sorted scores."""
-    accepted = 1 - np.searchsorted(same, thresholds, side="left") / len(same)
-    refused = np.searchsorted(other, thresholds, side="left") / len(other)
-    return np.asarray((accepted + refused) / 2, dtype=np.float64)
+def _weighted_right(thresholds: F64, same: F64, other: F64) -> NDArray[np.int64]:
+    """Give the balanced accuracy at each threshold from sorted scores, times `2 * len(same) * len(other)`.
+
+    Whole numbers, so that equally good thresholds are equal.
+    """
+    accepted = len(same) - np.searchsorted(same, thresholds, side="left")
+    refused = np.searchsorted(other, thresholds, side="left")
+    return np.asarray(accepted * len(other) + refused * len(same), dtype=np.int64)
 
 
 def _sorted(scores: ArrayLike, kind: str) -> F64:

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from aisc.ledger.runs import Score
 from aisc.ledger.submissions import Gate, Receipt
 from aisc.store import blob_key
 
+MEMORY = "/dev/shm"  # noqa: S108 - the folder is made by tempfile
 NOON = datetime(2022, 3, 1, 12, tzinfo=UTC)
 DEAD = f"{socket.gethostname()}:{os.getpid()}:0"
 """An owner on this machine with a living process's number and another one's start: surely gone."""
@@ -50,11 +52,18 @@ def postgresql() -> Iterator[Any]:
         yield server
 
 
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A folder in memory where there is one: what is tested is locking, not the speed of a disk."""
+    with tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def url(request: pytest.FixtureRequest, memory: Path) -> Iterator[str]:
     """Address of a ledger without any table."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/ledger.db"
+        yield f"sqlite:///{memory}/ledger.db"
         return
     server = request.getfixturevalue("postgresql")
     schema = f"s{uuid4().hex[:12]}"
@@ -125,7 +134,7 @@ class Scene:
         """Queue a run of a submission and give its key."""
         version = Version(stage or self.stage, "rules", None, (), {}, seed, "code")
         archive = Asset("submission", receipt.id, receipt.sha256, blob_key(receipt.sha256))
-        plan = Plan(version, archive, "season")
+        plan = Plan(version, archive, season="aisc-2022", digits=6)
         self.ledger.runs.enqueue(plan, attempts)
         return plan.run_key
 

@@ -56,6 +56,7 @@ def test_to_open_twice_changes_nothing(open_again: Callable[[], Ledger]) -> None
 OPENER = """
 import sys
 from aisc.ledger import open_ledger
+print("loaded", flush=True)
 sys.stdin.readline()
 ledger = open_ledger(sys.argv[1], create=True)
 print(len(ledger.teams.all()))
@@ -65,7 +66,10 @@ print(len(ledger.teams.all()))
 def test_eight_processes_open_a_new_ledger_at_once(url: str) -> None:
     command = [sys.executable, "-c", OPENER, url]
     openers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(8)]
-    for opener in openers:  # they are loaded and wait for this line
+    for opener in openers:
+        assert opener.stdout is not None
+        assert opener.stdout.readline() == "loaded\n"
+    for opener in openers:
         assert opener.stdin is not None
         opener.stdin.write("go\n")
         opener.stdin.flush()

@@ -1,5 +1,6 @@
 """The road: a tile that repeats along the way, seen row by row at the sharpness that each row can show."""
 
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import cv2
@@ -92,7 +93,7 @@ def _bands(tile: F32, rows: NDArray[np.float64], depth: NDArray[np.float64], cam
     starts = [0, *(np.flatnonzero(np.diff(along) | np.diff(across)) + 1), len(rows)]
     columns = np.arange(FRAME[1]) + 0.5 - FRAME[1] / 2
     bands = []
-    for start, end in zip(starts[:-1], starts[1:], strict=True):
+    for start, end in pairwise(starts):
         shrink = (1 << int(across[start]), 1 << int(along[start]))
         size = (tile.shape[1] // shrink[0], max(2, tile.shape[0] // shrink[1]))
         small = cv2.resize(tile, size, interpolation=cv2.INTER_AREA)

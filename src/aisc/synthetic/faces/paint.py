@@ -11,6 +11,7 @@ from aisc.synthetic.faces.surface import PIXELS_A_UNIT, Surface
 _SOFT = 0.7 / PIXELS_A_UNIT  # half a pixel and a bit: edges stay free of stairs
 _WHITE = np.array([0.93, 0.91, 0.89], dtype=np.float32)[None, :, None, None]
 _DARK = np.array([0.05, 0.035, 0.03], dtype=np.float32)[None, :, None, None]
+_FRECKLE = np.array([0.66, 0.52, 0.42], dtype=np.float32)[None, :, None, None]
 
 
 class Worn(NamedTuple):
@@ -22,14 +23,28 @@ class Worn(NamedTuple):
 
 
 def paint_skin(who: Columns, seed: NDArray[np.int64], face: Surface) -> Field:
-    """Give the bare skin, `(n, 3, 112, 112)`: tone, blotches, blush, freckles, a mole, the lines of age."""
+    """Give the bare skin, `(n, 3, 112, 112)`: tone, shade, blush, freckles, a mole."""
+    u, v = face.u, face.v
+    aside = np.abs(u)
+    canvas = np.broadcast_to(who.skin, (len(u), 3, *u.shape[1:])).copy()
+    canvas *= _skin_shade(who, seed, face)[:, None]
+    nose_tip = Box(0, who.eye_height - who.nose_length, 0.16, 0.12)
+    rosy = who.blush * (blob(aside, v, Box(0.62, -0.28, 0.26, 0.2)) + 0.5 * blob(u, v, nose_tip))
+    canvas[:, 1:] *= (1 - 1.3 * rosy)[:, None]
+    spots = step(noise(u * 100 + 300, v * 100 + 300, seed + 31) - 1.15, 0.3)
+    spots *= who.freckle * (blob(aside, v, Box(0.42, -0.2, 0.5, 0.32)) + 0.25)
+    over(canvas, canvas * _FRECKLE, np.clip(spots, 0, 1))
+    mole = who.mole * step(0.035 - np.hypot(u - who.mole_x, v - who.mole_y), _SOFT)
+    return over(canvas, _DARK * 3, mole)
+
+
+def _skin_shade(who: Columns, seed: NDArray[np.int64], face: Surface) -> Field:
+    """Give how light the skin is, `(n, 112, 112)`: blotches, pores, hollows, the lines of age."""
     u, v = face.u, face.v
     aside = np.abs(u)
     tip = who.eye_height - who.nose_length
-    canvas = np.broadcast_to(who.skin, (len(u), 3, *u.shape[1:])).copy()
-    shade = (
-        1 + who.blotch * noise(u * 26 + 90, v * 26 + 90, seed) + 0.015 * noise(u * 130 + 400, v * 130 + 400, seed + 7)
-    )
+    blotches, pores = noise(u * 26 + 90, v * 26 + 90, seed), noise(u * 130 + 400, v * 130 + 400, seed + 7)
+    shade = 1 + who.blotch * blotches + 0.015 * pores
     shade *= 1 - 0.20 * (0.3 + who.eye_depth) * blob(aside, v, Box(who.eye_gap, who.eye_height - 0.05, 0.27, 0.17))
     shade *= 1 - 0.13 * bump((v - tip + 0.10) / 0.07) * bump(u / (who.nose_width * 1.1))
     shade *= 1 - 0.16 * bump((aside - who.nose_width * 1.05) / 0.045) * bump((v - tip - 0.03) / 0.10)
@@ -39,18 +54,10 @@ def paint_skin(who: Columns, seed: NDArray[np.int64], face: Surface) -> Field:
     shade *= 1 - 0.32 * who.age * folds
     lines = bump(((v - 0.70 - 0.03 * np.cos(2 * u)) % 0.115 - 0.055) / 0.018) * step(v - 0.66, 0.05) * bump(u / 0.5)
     shade *= 1 - 0.22 * np.maximum(who.age - 0.45, 0) * lines
-    bags = bump((v - who.eye_height + 0.17 - 0.25 * np.square(aside - who.eye_gap)) / 0.035) * bump(
-        (aside - who.eye_gap) / 0.2
-    )
+    under_eye = v - who.eye_height + 0.17 - 0.25 * np.square(aside - who.eye_gap)
+    bags = bump(under_eye / 0.035) * bump((aside - who.eye_gap) / 0.2)
     shade *= 1 - 0.28 * np.maximum(who.age - 0.3, 0) * bags
-    canvas *= shade[:, None]
-    rosy = who.blush * (blob(aside, v, Box(0.62, -0.28, 0.26, 0.2)) + 0.5 * blob(u, v, Box(0, tip, 0.16, 0.12)))
-    canvas[:, 1:] *= (1 - 1.3 * rosy)[:, None]
-    spots = step(noise(u * 100 + 300, v * 100 + 300, seed + 31) - 1.15, 0.3)
-    spots *= who.freckle * (blob(aside, v, Box(0.42, -0.2, 0.5, 0.32)) + 0.25)
-    over(canvas, canvas * np.array([0.66, 0.52, 0.42], dtype=np.float32)[None, :, None, None], np.clip(spots, 0, 1))
-    mole = who.mole * step(0.035 - np.hypot(u - who.mole_x, v - who.mole_y), _SOFT)
-    return over(canvas, _DARK * 3, mole)
+    return np.asarray(shade)
 
 
 def paint_eyes(canvas: Field, who: Columns, shot: Columns, face: Surface) -> None:

@@ -31,10 +31,9 @@ def test_same_arguments_give_the_same_bytes_and_workers_change_nothing(tmp_path:
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
-def test_no_person_appears_twice_in_a_season_of_3000_pairs() -> None:
-    spec = AlbumSpec(9, "pairs", 6000, 1)
-    assert len({draw_person(spec, k)[0].texture for k in range(6000)}) > 5990
-    assert len({draw_person(spec, k)[0] for k in range(6000)}) == 6000
+def test_no_person_appears_twice_in_a_season() -> None:
+    spec = AlbumSpec(9, "pairs", 600, 1)
+    assert len({draw_person(spec, k)[0] for k in range(600)}) == 600
 
 
 def test_other_seed_gives_other_people() -> None:

@@ -63,7 +63,7 @@ def test_margin_losses_equal_plain_arithmetic(name: str, margin: float) -> None:
         logits[label] = np.cos(np.arccos(row[label]) + margin) if name == "arcface" else row[label] - margin
         log_share = 28 * logits - np.log(np.exp(28 * logits).sum())
         expected -= (0.98 * log_share[label] + 0.02 * log_share.mean()) / len(cosine)
-    assert float(loss(x, labels, 1.0)) == pytest.approx(expected, rel=1e-4)
+    assert float(loss(x, labels, 1.0).detach()) == pytest.approx(expected, rel=1e-4)
 
 
 def test_triplet_loss_adds_the_hardest_triplets() -> None:
@@ -78,4 +78,4 @@ def test_triplet_loss_adds_the_hardest_triplets() -> None:
         own = [similar[k, j] for j in range(9) if labels[j] == labels[k]]
         others = [similar[k, j] for j in range(9) if labels[j] != labels[k]]
         total += max(0.0, 0.30 + max(others) - min(own)) / 9
-    assert float(loss(x, labels, 1.0) - plain(x, labels, 1.0)) == pytest.approx(2 * total, rel=1e-4)
+    assert float((loss(x, labels, 1.0) - plain(x, labels, 1.0)).detach()) == pytest.approx(2 * total, rel=1e-4)

@@ -1,0 +1,243 @@
+"""bubblewrap where there is no container daemon: fresh namespaces, our own control group, a seccomp filter.
+
+The program runs as an ordinary user of this machine whom nobody else is, inside a user namespace of its own; bubblewrap
+itself has no privilege either.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Final
+
+from aisc.errors import PlatformError, UsageError
+from aisc.sandbox.bounded_log import BoundedLog
+from aisc.sandbox.cgroups import ControlGroup, new_group, why_no_cgroups
+from aisc.sandbox.contract import BASE_ENVIRONMENT, SANDBOX_USER, SandboxRequest, SandboxResult
+from aisc.sandbox.finish import Start, run_to_the_end
+from aisc.sandbox.image_archive import CheckedImage
+from aisc.sandbox.image_config import ImageConfig, layer_digests, parsed_object, read_config
+from aisc.sandbox.image_layers import lay_over
+from aisc.sandbox.image_rules import ImageLimits
+from aisc.sandbox.seccomp import write_filter
+from aisc.sandbox.volumes import DEVICES, own_devices, read_only_view
+
+PROGRAMS: Final = ("bwrap", "setpriv", "prlimit", "mount", "umount")
+_OWN_PROCESSES: Final = 2  # bubblewrap outside and its first process inside
+_OPEN_FILES: Final = 4096
+_END_SECONDS: Final = 30
+_CHUNK: Final = 1 << 16
+# Joins the control group before anything of bubblewrap exists; "$1" counts the files that follow.
+_JOIN: Final = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ >"$1" || exit 125; shift; n=$((n-1)); done; exec "$@"'
+
+
+class BubblewrapDriver:
+    """Runs programs by ``bwrap`` in image file systems kept below a folder of ours.
+
+    Args:
+        images: Folder for unpacked images; made if missing.
+
+    Raises:
+        UsageError: ``SANDBOX_BUBBLEWRAP``: something is missing on this machine.
+    """
+
+    name = "bubblewrap"
+
+    def __init__(self, images: Path) -> None:
+        """Check the machine by a real start."""
+        missing = [program for program in PROGRAMS if shutil.which(program) is None]
+        why = f"missing: {', '.join(missing)}" if missing else why_no_cgroups()
+        if why:
+            raise UsageError(
+                "SANDBOX_BUBBLEWRAP",
+                f"bubblewrap cannot be used: {why}.",
+                "As root: apt-get install --no-install-recommends bubblewrap util-linux libseccomp2",
+            )
+        self._images = images
+        images.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile() as file:
+            write_filter(file)
+            file.seek(0)
+            self._filter = file.read()
+        trial = subprocess.run(  # noqa: S603 - our own words
+            [*_as_sandbox_user(), "bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true"],
+            capture_output=True,
+            check=False,
+        )
+        if trial.returncode != 0:
+            raise UsageError(
+                "SANDBOX_BUBBLEWRAP",
+                f"bubblewrap does not start here: {trial.stderr.decode(errors='replace').strip()}.",
+                "Allow unprivileged user namespaces (kernel.unprivileged_userns_clone, AppArmor), or use Docker.",
+            )
+
+    def admit(self, image: CheckedImage) -> None:
+        """Unpack the image's layers, unless they are there.
+
+        Raises:
+            PlatformError: ``SANDBOX_ADMIT``: the file system cannot be written.
+        """
+        final = self._folder(image.digest)
+        if final.exists():
+            return
+        staged = Path(tempfile.mkdtemp(dir=self._images, prefix=".unpacking-"))
+        try:
+            staged.chmod(0o711)
+            (staged / "root").mkdir()
+            shutil.copyfile(image.folder / "config.json", staged / "config.json")
+            layers = [image.layer(layer) for layer in image.config.layers]
+            lay_over(layers, staged / "root", ImageLimits().entries)
+            for folder in ("dev", "input", "output", "proc", "tmp"):  # what the run is mounted on
+                (staged / "root" / folder).mkdir(exist_ok=True)
+            staged.rename(final)
+        except OSError as error:
+            raise PlatformError("SANDBOX_ADMIT", f"{image.digest} cannot be unpacked: {error}.") from error
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+
+    def _folder(self, digest: str) -> Path:
+        return self._images / digest.removeprefix("sha256:")
+
+    def run(self, request: SandboxRequest) -> SandboxResult:
+        """Run a program; see :class:`aisc.sandbox.contract.SandboxDriver`."""
+        return run_to_the_end(self.name, request, _group, self._start)
+
+    @contextlib.contextmanager
+    def _start(self, request: SandboxRequest, start: Start) -> Iterator["_Process"]:
+        folder = self._folder(request.image)
+        if not folder.is_dir():
+            raise PlatformError("SANDBOX_IMAGE", f"The image {request.image} was not admitted here.")
+        config = parsed_object((folder / "config.json").read_bytes(), "The image's configuration")
+        image = read_config(config, layer_digests(config, ImageLimits()))
+        base = start.volumes.tmp.parent
+        with read_only_view(folder / "root", base / "root"), own_devices(base / "devices"):
+            with _readable(self._filter) as filter_file:
+                status, told = os.pipe()
+                words = [*_confinement(start, base), "--seccomp", str(filter_file), "--json-status-fd", str(told)]
+                try:
+                    guest = _Process([*words, *_program(request, image)], (filter_file, told), status, start)
+                finally:
+                    os.close(told)
+            try:
+                yield guest
+            finally:
+                guest.close()
+
+
+def _confinement(start: Start, base: Path) -> list[str]:
+    volumes = start.volumes
+    devices = (word for name in DEVICES for word in ("--dev-bind", str(base / "devices" / name), f"/dev/{name}"))
+    joins = [str(file) for file in start.group.process_files]
+    return [
+        *("/bin/sh", "-c", _JOIN, "join", str(len(joins)), *joins),
+        *_as_sandbox_user(),
+        *("bwrap", "--unshare-all", "--unshare-user", "--new-session", "--die-with-parent"),
+        *("--hostname", BASE_ENVIRONMENT["HOSTNAME"], "--cap-drop", "ALL"),
+        *("--ro-bind", str(base / "root"), "/", "--proc", "/proc", "--dev", "/dev", *devices, "--remount-ro", "/dev"),
+        *("--bind", str(volumes.tmp), "/tmp", "--bind", str(volumes.shm), "/dev/shm"),  # noqa: S108
+        *("--bind", str(volumes.output), "/output", "--ro-bind", str(volumes.input), "/input"),
+        *("--remount-ro", "/", "--clearenv"),
+    ]
+
+
+def _program(request: SandboxRequest, image: ImageConfig) -> list[str]:
+    environment = {**BASE_ENVIRONMENT, **dict(image.environment), **request.environment}
+    variables = (word for name, value in sorted(environment.items()) for word in ("--setenv", name, value))
+    return [*variables, "--chdir", image.working_folder, "--", *(request.command or image.command)]
+
+
+@contextlib.contextmanager
+def _readable(data: bytes) -> Iterator[int]:
+    """Give the number of an open file with these bytes, at its start."""
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        yield file.fileno()
+
+
+def _group(request: SandboxRequest) -> ControlGroup:
+    return new_group(uuid.uuid4().hex, request.limits, extra_processes=_OWN_PROCESSES)
+
+
+def _as_sandbox_user() -> Sequence[str]:
+    user = str(SANDBOX_USER)
+    drop = ("setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs", "--inh-caps", "-all")
+    return ("prlimit", "--core=0", f"--nofile={_OPEN_FILES}", *drop)
+
+
+class _Process:
+    """bubblewrap as the supervisor sees it."""
+
+    def __init__(self, words: list[str], files: tuple[int, ...], status: int, start: Start) -> None:
+        self._group = start.group
+        self._status = status
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - the stranger's words come after `--`
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=files,
+                env={"PATH": os.environ.get("PATH", os.defpath)},
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(status)
+            raise PlatformError("SANDBOX_BUBBLEWRAP", f"bubblewrap does not start: {error}.") from error
+        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
+        self._reader = threading.Thread(target=_read, args=(self._process.stdout, start.log), daemon=True)
+        self._reader.start()
+
+    def ended(self, seconds: float) -> bool:
+        """Wait for the end."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """Kill the whole group."""
+        self._group.kill()
+        self._process.wait(_END_SECONDS)
+
+    def exit_code(self) -> int | None:
+        """Give the program's exit status as bubblewrap reports it, or the signal that ended bubblewrap itself.
+
+        Raises:
+            PlatformError: ``SANDBOX_BUBBLEWRAP``: it ended without having started the program.
+        """
+        told = os.read(self._status, _CHUNK).decode()
+        reports = [json.loads(line) for line in told.splitlines()]
+        codes = [report["exit-code"] for report in reports if "exit-code" in report]
+        if codes:
+            return int(codes[-1])
+        if self._process.returncode < 0:
+            return 128 - int(self._process.returncode)
+        raise PlatformError(
+            "SANDBOX_BUBBLEWRAP",
+            f"bubblewrap ended with {self._process.returncode} and did not start the program.",
+            "Its words are in the log of the run.",
+        )
+
+    def oom_reported(self) -> bool:
+        """Whether a runtime says so; here the kernel is asked directly."""
+        return False
+
+    def close(self) -> None:
+        """Kill what is left and hear its last words."""
+        self.kill()
+        self._reader.join(timeout=5)
+        os.close(self._status)
+
+
+def _read(stream: IO[bytes], log: BoundedLog) -> None:
+    with stream:
+        log.feed(iter(lambda: os.read(stream.fileno(), _CHUNK), b""))

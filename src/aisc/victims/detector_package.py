@@ -1,0 +1,220 @@
+"""A detector's package: a folder with ``detector.json`` beside its weights.
+
+The file is checked by a schema, the weights by their SHA-256. The digest names the detector in scores, so that a result
+is bound to the very weights and thresholds that gave it.
+"""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from safetensors.torch import load as load_tensors
+from torch import nn
+
+import aisc
+from aisc.errors import UsageError
+from aisc.identity import digest as content_digest
+from aisc.victims.detector_networks import build_detector
+from aisc.victims.package import Name, Share, WeightsDescription
+from aisc.victims.verifier import invalid_weights
+
+DESCRIPTION: Final = "detector.json"
+CLASSES: Final = ("car", "truck", "bus", "person")
+"""The classes of the driving track."""
+SHIPPED: Final = Path(aisc.__file__).parent / "synthetic" / "models"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class HeadDescription(_Strict):
+    """How the model's answer is read.
+
+    Attributes:
+        kind: ``anchors`` (YOLOv3), ``distances`` (FCOS), ``peaks`` (CenterNet) or ``boxes``: boxes, labels and scores.
+        strides: Frame pixels per cell of each map; none for ``boxes``.
+        anchors: Width and height in pixels of the anchors of each map, for ``anchors`` alone.
+    """
+
+    kind: Literal["anchors", "distances", "peaks", "boxes"]
+    strides: tuple[int, ...] = ()
+    anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
+
+    @model_validator(mode="after")
+    def _parts_go_with_the_kind(self) -> "HeadDescription":
+        if (self.kind == "boxes") != (not self.strides):
+            raise ValueError("strides belong to every kind but boxes")
+        if len(self.anchors) != (len(self.strides) if self.kind == "anchors" else 0):
+            raise ValueError("anchors belong to the kind anchors, one group a stride")
+        return self
+
+
+class Measured(_Strict):
+    """What the detector does on clean scenes that it never saw.
+
+    Attributes:
+        recall: Share of the target's frames in which it is seen, per scene.
+        precision: Share of detections that are right, over a test album.
+        recall_album: Share of clearly visible objects of a test album that are found.
+        false_alarms: Detections of nothing, a frame of the album.
+        data: Where the figures come from.
+    """
+
+    recall: dict[str, Share] = {}
+    precision: Share
+    recall_album: Share
+    false_alarms: float = Field(ge=0)
+    data: str = Field(min_length=1, max_length=400)
+
+
+class DetectorDescription(_Strict):
+    """The content of ``detector.json``."""
+
+    version: Literal[1] = 1
+    name: Name
+    task: Literal["object-detection"] = "object-detection"
+    format: Literal["builtin", "torchscript"]
+    design: Literal["anchors", "distances", "peaks"] | None = None
+    weights: WeightsDescription
+    frame: tuple[int, int] = (256, 416)
+    head: HeadDescription
+    classes: tuple[Literal["car", "truck", "bus", "person", ""], ...] = CLASSES
+    """The track's class of each of the model's own classes; an empty name drops that class."""
+    confidence: Share = 0.5
+    overlap: Share = 0.5
+    measured: Measured
+    recipe: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _design_goes_with_builtin(self) -> "DetectorDescription":
+        if (self.format == "builtin") != (self.design is not None):
+            raise ValueError("design belongs to the format builtin, and to it alone")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """Give the SHA-256 of this description in canonical JSON, which names the weights by theirs."""
+        return content_digest(self.model_dump(mode="json", exclude_none=True))
+
+
+class DetectorPackage:
+    """A detector's folder, its description and the checked bytes of its weights."""
+
+    def __init__(self, folder: Path, description: DetectorDescription, weights: bytes) -> None:
+        """Keep the three; use :func:`load_detector_package`, which checks them."""
+        self.folder = folder
+        self.description = description
+        self.weights = weights
+
+    @property
+    def digest(self) -> str:
+        """Give the name of the detector by content."""
+        return self.description.digest
+
+
+def load_detector_package(folder: Path) -> DetectorPackage:
+    """Read a package and check that its weights are those that its description names.
+
+    Raises:
+        UsageError: VICTIM_MISSING, VICTIM_DESCRIPTION_INVALID, VICTIM_WEIGHTS_MISSING or VICTIM_WEIGHTS_CHANGED.
+    """
+    description = read_detector_description(folder)
+    path = folder / description.weights.file
+    try:
+        weights = path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            "VICTIM_WEIGHTS_MISSING", f"{path} cannot be read ({error.strerror}).",
+            "Copy the whole folder of the detector, with its weights.",
+        ) from error  # fmt: skip
+    found = hashlib.sha256(weights).hexdigest()
+    if found != description.weights.sha256:
+        raise UsageError(
+            "VICTIM_WEIGHTS_CHANGED",
+            f"{path} has SHA-256 {found}, but {DESCRIPTION} names {description.weights.sha256}.",
+            "Take the weights that were measured, or write a new package around these.",
+        )
+    return DetectorPackage(folder, description, weights)
+
+
+def read_detector_description(folder: Path) -> DetectorDescription:
+    """Read and check ``detector.json`` without touching the weights.
+
+    Raises:
+        UsageError: VICTIM_MISSING or VICTIM_DESCRIPTION_INVALID.
+    """
+    path = folder / DESCRIPTION
+    try:
+        return DetectorDescription.model_validate_json(path.read_bytes(), strict=False)
+    except OSError as error:
+        raise UsageError(
+            "VICTIM_MISSING", f"{path} cannot be read ({error.strerror}).",
+            f"Name the folder of a detector's package; shipped are {', '.join(builtin_detectors())}.",
+        ) from error  # fmt: skip
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise UsageError(
+            "VICTIM_DESCRIPTION_INVALID", f"{path}: {field}: {first['msg']}.", "Write the package anew."
+        ) from error
+
+
+def write_detector_package(folder: Path, description: DetectorDescription, weights: bytes) -> DetectorPackage:
+    """Write a package; weights first, so that a description never names a file that is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / description.weights.file).write_bytes(weights)
+    text = json.dumps(description.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False)
+    (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+    return load_detector_package(folder)
+
+
+def fill_detector(package: DetectorPackage) -> nn.Module:
+    """Build a built-in detector with the package's weights, in float32 and evaluation mode.
+
+    Raises:
+        UsageError: VICTIM_NOT_BUILTIN or VICTIM_WEIGHTS_INVALID.
+    """
+    design = package.description.design
+    if design is None:
+        raise UsageError(
+            "VICTIM_NOT_BUILTIN", f"{package.folder} is no built-in detector.", "Name one that ships with aisc."
+        )
+    network = build_detector(design)
+    try:
+        network.load_state_dict({name: tensor.float() for name, tensor in load_tensors(package.weights).items()})
+    except Exception as error:  # safetensors raises its own type, torch a RuntimeError
+        raise invalid_weights(package.folder, "built-in", error) from error
+    return network.eval()
+
+
+def export_detector(package: DetectorPackage, target: Path) -> None:
+    """Write a built-in detector as one TorchScript file for participants: frames ``(n, 3, h, w)`` in, raw maps out."""
+    module = torch.jit.trace(fill_detector(package), torch.zeros(1, 3, *package.description.frame), check_trace=False)
+    buffer = io.BytesIO()
+    torch.jit.save(module, buffer)  # type: ignore[no-untyped-call]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(buffer.getvalue())
+
+
+def builtin_detectors() -> list[str]:
+    """List the shipped detectors in alphabetical order."""
+    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{DESCRIPTION}"))
+
+
+def builtin_detector(name: str) -> Path:
+    """Give the folder of a shipped detector.
+
+    Raises:
+        UsageError: VICTIM_UNKNOWN.
+    """
+    if name not in builtin_detectors():
+        raise UsageError(
+            "VICTIM_UNKNOWN", f"no detector named {name!r} ships with aisc.",
+            f"Use one of {', '.join(builtin_detectors())}, or the path of a package.",
+        )  # fmt: skip
+    return SHIPPED / name

@@ -1,0 +1,48 @@
+"""Every driver of this machine, with a Docker daemon of our own, and one bench each for the whole corpus."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from aisc.sandbox.choose import available_drivers
+from aisc.sandbox.contract import SandboxDriver
+from aisc.sandbox.corpus import Bench, opened_bench, read_corpus
+
+
+def _service(name: str) -> ModuleType:
+    path = Path(__file__).parents[1] / "services" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def drivers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, SandboxDriver], str]]:
+    service = _service("docker_daemon")
+    images = tmp_path_factory.mktemp("images")
+    for folder in (images, *images.parents[:2]):
+        folder.chmod(0o711)
+    with ExitStack() as stack:
+        url = "unix:///nowhere"
+        if not service.why_not():
+            url = stack.enter_context(service.running_docker()).url
+        found, reasons = available_drivers(images, url)
+        yield {driver.name: driver for driver in found}, " ".join(reasons)
+
+
+@pytest.fixture(scope="session", params=["docker+runsc", "docker+runc", "bubblewrap"])
+def bench(request: pytest.FixtureRequest, drivers: tuple[dict[str, SandboxDriver], str]) -> Iterator[Bench]:
+    found, reasons = drivers
+    if request.param not in found:
+        pytest.skip(f"{request.param} not here ({reasons}): run 'sudo tests/services/install_sandbox.sh'")
+    with opened_bench(found[request.param], read_corpus()) as opened:
+        yield opened

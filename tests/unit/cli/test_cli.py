@@ -1,0 +1,79 @@
+"""What a person types and reads: help with an example each, exit codes, JSON everywhere, clear errors."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from aisc.cli.main import app
+
+ROOT_COMMAND = typer.main.get_command(app)
+
+
+def leaves(command, path=()):
+    if hasattr(command, "commands"):
+        for name, child in command.commands.items():
+            yield from leaves(child, (*path, name))
+    else:
+        yield path, command
+
+
+COMMANDS = list(leaves(ROOT_COMMAND))
+
+
+def aisc(*words: str, cwd=None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "aisc", *words], capture_output=True, text=True, check=False, cwd=cwd, timeout=120
+    )
+
+
+@pytest.mark.parametrize(("path", "command"), COMMANDS, ids=[" ".join(path) for path, _ in COMMANDS])
+def test_every_command_gives_an_example_and_speaks_json(path, command):
+    assert f"Example: aisc {' '.join(path)}" in command.help
+    assert any("--json" in parameter.opts for parameter in command.params)
+
+
+def test_help_is_found_by_both_names():
+    for word in ("-h", "--help"):
+        done = CliRunner().invoke(app, [word])
+        assert done.exit_code == 0
+        assert "leaderboard" in done.stdout
+
+
+def test_a_season_is_made_checked_and_shown(tmp_path):
+    assert aisc("season", "init", "season.yaml", "--start", "2026-03-01", cwd=tmp_path).returncode == 0
+    checked = aisc("season", "check", "season.yaml", "--json", cwd=tmp_path)
+    assert json.loads(checked.stdout)["stages"] == ["face/preliminary", "face/evaluation", "face/final"]
+    shown = aisc("season", "show", cwd=tmp_path)
+    assert "2026-03-01 00:00:00" in shown.stdout
+    again = aisc("season", "init", "season.yaml", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "SEASON_EXISTS" in again.stderr
+
+
+def test_a_wrong_season_names_line_and_remedy_and_ends_with_2(tmp_path):
+    (tmp_path / "season.yaml").write_text("season: x\ntimezone: Mars/Olympus\nstore: ./a\nledger: sqlite:///l.db\n")
+    done = aisc("season", "check", "season.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "season.yaml:2:" in done.stderr
+    assert "tracks" in done.stderr
+
+
+def test_an_error_as_json_has_code_message_remedy_and_party(tmp_path):
+    done = aisc("team", "list", "--json", cwd=tmp_path)
+    assert done.returncode == 2
+    error = json.loads(done.stdout)["error"]
+    assert error["code"] == "SEASON_UNREADABLE"
+    assert error["party"] == "operator"
+    assert "aisc season init" in error["remedy"]
+
+
+def test_a_reader_that_leaves_early_is_no_error(tmp_path):
+    assert aisc("season", "init", cwd=tmp_path).returncode == 0
+    command = f"{sys.executable} -m aisc season show --schema | head -n 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True, cwd=tmp_path)  # noqa: S602
+    assert done.stdout.startswith("{")
+    assert "Traceback" not in done.stderr
