@@ -20,6 +20,8 @@ from aisc.ledger import Ledger
 from aisc.store import AlreadyWrittenError, Store, hash_file
 
 MANIFEST = "manifest.json"
+ZIP_EPOCH = 315_532_800
+"""1980-01-01, the time of every packed file: none at all would be 1970, which no zip made of the files can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ def unpack(archive: Path, folder: Path) -> str:
 
 def _add(tar: tarfile.TarFile, name: str, size: int, source: IO[bytes]) -> None:
     info = tarfile.TarInfo(name)
-    info.size, info.mode = size, 0o644
+    info.size, info.mode, info.mtime = size, 0o644, ZIP_EPOCH
     tar.addfile(info, source)
 
 

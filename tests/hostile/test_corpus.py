@@ -4,6 +4,7 @@ import pytest
 
 from aisc.sandbox.corpus import Attack, Bench, read_corpus
 
+pytestmark = pytest.mark.xdist_group("sandbox")  # one daemon, and nobody else's leftovers
 CORPUS = read_corpus()
 
 

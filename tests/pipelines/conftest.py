@@ -91,7 +91,7 @@ def write_zip(path: Path, change: int, *, deep: bool = False) -> None:
 
 
 def _write_victim(folder: Path, seed: int) -> None:
-    """Write a network with random weights, and a threshold between what the teams reach, so that both outcomes occur."""
+    """Write a network with random weights; its threshold lies between what the teams reach: both outcomes occur."""
     import torch
 
     from aisc.victims.calibration import UNMEASURED

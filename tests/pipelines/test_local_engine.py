@@ -4,9 +4,11 @@ import signal
 import subprocess
 import time
 import zipfile
+from contextlib import suppress
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 
 from aisc.stages.boards import latest_board
@@ -125,6 +127,14 @@ def test_F01_F13_a_round_killed_again_and_again_ends_in_the_same_board(rig, copi
     check_every_step_is_done_once(rig)
 
 
+def _evaluates_a_submission(process) -> bool:
+    try:
+        words = process.cmdline()
+    except psutil.Error:
+        return False
+    return "aisc.engine.worker" in words and "face" in words
+
+
 def test_F03_a_worker_killed_by_the_kernel_is_replaced_within_the_round(rig):
     """SIGKILL to the processes of one run, as the out-of-memory killer would send it: the round itself goes on."""
     killed = False
@@ -133,11 +143,12 @@ def test_F03_a_worker_killed_by_the_kernel_is_replaced_within_the_round(rig):
     ) as process:
         while process.poll() is None:
             if not killed:
-                workers = [p for p in rig.processes() if "aisc.engine.worker" in p.cmdline() and "face" in p.cmdline()]
+                workers = [process for process in rig.processes() if _evaluates_a_submission(process)]
                 for worker in workers[:1]:
-                    for child in [*worker.children(recursive=True), worker]:
-                        child.kill()
-                    killed = True
+                    with suppress(psutil.NoSuchProcess):
+                        for child in [*worker.children(recursive=True), worker]:
+                            child.kill()
+                        killed = True
             time.sleep(0.05)
         assert process.returncode == 0
     assert killed

@@ -9,12 +9,18 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from masks import eye_rectangle, fence, veil
+from numpy.typing import NDArray
 from pictures import Pairs, Pictures, broken_rules, change_everywhere, read_limits, read_pairs, write_submission
 
-MASKS = {"rectangle": eye_rectangle, "mi": fence, "ensemble": veil}
+if TYPE_CHECKING:
+    from gradients import Surrogates
+
+Masks = NDArray[np.bool_]
+"""`(n, 112, 112)`: where each picture may be changed."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,12 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.monotonic()
     limits = read_limits(options.kit)
     pairs = read_pairs(options.kit, options.images)
-    mask = MASKS[options.attack](limits.pixels)
-    if options.attack == "rectangle":
-        changed = np.zeros_like(pairs.originals)
-    else:
-        changed = _follow_gradients(pairs, mask, options)
-    pictures = change_everywhere(pairs.originals, changed, mask)
+    pictures = change_everywhere(pairs.originals, *ATTACKS[options.attack](pairs, limits.pixels, options))
     broken = 0
     for name, original, picture in zip(pairs.names, pairs.originals, pictures, strict=True):
         for rule in broken_rules(original, picture, limits):
@@ -41,19 +42,44 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _follow_gradients(pairs: Pairs, mask: np.ndarray, options: argparse.Namespace) -> Pictures:
-    import torch  # here, because the black rectangle does without
-    from gradients import Method, craft, load_surrogates
+def rectangle(pairs: Pairs, pixels: int, _: argparse.Namespace) -> tuple[Pictures, Masks]:
+    """Paint a black rectangle over the eyes: what a patch does that looks at nobody."""
+    return np.zeros_like(pairs.originals), _same_for_all(eye_rectangle(pixels), pairs)
+
+
+def momentum(pairs: Pairs, pixels: int, options: argparse.Namespace) -> tuple[Pictures, Masks]:
+    """Climb one surrogate with momentum (MI) inside a fence."""
+    from gradients import Method, craft  # here, because the rectangle does without torch
+
+    surrogates = _start_torch(options)[:1]
+    masks = _same_for_all(fence(pixels), pairs)
+    return craft(surrogates, pairs, masks, Method(options.steps), options.seed, _show_progress), masks
+
+
+def ensemble(pairs: Pairs, pixels: int, options: argparse.Namespace) -> tuple[Pictures, Masks]:
+    """Climb all surrogates at once with MI, TI and DI inside a veil cut for each face."""
+    from gradients import Method, craft, pixel_worth
+
+    surrogates = _start_torch(options)
+    masks = np.stack([veil(pixels, worth) for worth in pixel_worth(surrogates, pairs, options.seed)])
+    method = Method(options.steps, blur=0.7, diversity=0.7, start=1.0)
+    return craft(surrogates, pairs, masks, method, options.seed, _show_progress), masks
+
+
+ATTACKS = {"rectangle": rectangle, "mi": momentum, "ensemble": ensemble}
+
+
+def _same_for_all(mask: Masks, pairs: Pairs) -> Masks:
+    return np.broadcast_to(mask, (len(pairs.names), *mask.shape))
+
+
+def _start_torch(options: argparse.Namespace) -> "Surrogates":
+    import torch
+    from gradients import load_surrogates
 
     torch.set_num_threads(options.threads)
     torch.use_deterministic_algorithms(True)
-    surrogates = load_surrogates(options.kit)
-    method = Method(options.steps)
-    if options.attack == "ensemble":
-        method = method._replace(blur=1.0, diversity=0.7)
-    else:
-        surrogates = surrogates[:1]
-    return craft(surrogates, pairs.originals, pairs.compares, mask, method, options.seed, _show_progress)
+    return load_surrogates(options.kit)
 
 
 def _show_progress(done: int, total: int) -> None:
@@ -69,7 +95,7 @@ def _show_progress(done: int, total: int) -> None:
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Baseline attacks on the face track.")
     parser.add_argument("kit", type=Path, metavar="KIT", help="folder that holds pairs/, surrogates/ and stage.json")
-    parser.add_argument("--attack", choices=sorted(MASKS), default="ensemble")
+    parser.add_argument("--attack", choices=list(ATTACKS), default="ensemble")
     parser.add_argument("--out", type=Path, default=Path("my.zip"), help="the zip to write (default: my.zip)")
     parser.add_argument("--steps", type=int, default=25, help="gradients for each picture (default: 25)")
     parser.add_argument("--seed", type=int, default=0, help="fixes the random transformations (default: 0)")

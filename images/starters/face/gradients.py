@@ -5,7 +5,7 @@ TI: a gradient smoothed as if it were the mean over shifted pictures (Dong et al
 DI: at random steps the picture is shrunk and moved before the network sees it (Xie et al. 2019, CVPR).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,16 +13,19 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pictures import SIDE, Pictures
+from pictures import SIDE, Pairs, Pictures
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that every torch user reads
 
 BATCH = 30
 """Pictures at once: few enough for a processor's cache. They do not influence one another."""
 SMALLEST = 96
-"""DI shrinks to this side at most."""
+"""Side in pixels to which DI shrinks at most."""
+COPIES, NOISE = 4, 25.0
+"""How many noisy copies tell what a pixel is worth, and the noise's standard deviation in grey levels."""
 
 Surrogates = Sequence[nn.Module]
+View = Callable[[Tensor], Tensor]
 Report = Callable[[int, int], None]
 """Called with the pictures done, and all of them."""
 
@@ -36,6 +39,7 @@ class Method(NamedTuple):
         momentum: Share of the earlier direction that is kept (MI).
         blur: Standard deviation, in pixels, of the gradient's smoothing (TI); 0 leaves the gradient as it is.
         diversity: Probability that a step sees the picture shrunk and moved (DI).
+        start: How much of the other face is in the mask before the first step, 0 to 1.
     """
 
     steps: int
@@ -43,6 +47,7 @@ class Method(NamedTuple):
     momentum: float = 0.9
     blur: float = 0.0
     diversity: float = 0.0
+    start: float = 0.0
 
 
 def load_surrogates(kit: Path) -> list[nn.Module]:
@@ -55,35 +60,56 @@ def load_surrogates(kit: Path) -> list[nn.Module]:
 
 def craft(
     surrogates: Surrogates,
-    originals: Pictures,
-    compares: Pictures,
-    mask: NDArray[np.bool_],
+    pairs: Pairs,
+    masks: NDArray[np.bool_],
     method: Method,
     seed: int,
     report: Report,
 ) -> Pictures:
-    """Change the pictures inside the mask so that the surrogates find them similar to `compares`.
+    """Change the pictures inside their masks so that the surrogates find them similar to the faces to become.
 
     Args:
         surrogates: Networks from RGB float32 `(n, 3, 112, 112)` in [0, 255] to embeddings `(n, dim)`.
-        originals: `(n, 112, 112, 3)` uint8.
-        compares: The faces to become, the same shape and dtype.
-        mask: `(112, 112)` bool.
+        pairs: The pictures.
+        masks: `(n, 112, 112)` bool.
         method: How to climb.
         seed: Fixes the random transformations; they are the same for all pictures.
         report: Told of the progress.
 
     Returns:
-        Pictures like `originals`, rounded to whole grey levels.
+        Pictures like the originals, rounded to whole grey levels.
     """
-    inside = torch.from_numpy(mask.astype(np.float32))
     changed = []
-    for start in range(0, len(originals), BATCH):
-        part = slice(start, start + BATCH)
-        batch = _climb(surrogates, _tensor(originals[part]), _tensor(compares[part]), inside, method, seed)
+    for part, originals, compares in _batches(pairs):
+        inside = torch.from_numpy(masks[part, None].astype(np.float32))
+        batch = _climb(surrogates, originals, compares, inside, method, seed)
         changed.append(batch.permute(0, 2, 3, 1).round().to(torch.uint8).numpy())
-        report(min(start + BATCH, len(originals)), len(originals))
+        report(sum(map(len, changed)), len(masks))
     return np.concatenate(changed)
+
+
+def pixel_worth(surrogates: Surrogates, pairs: Pairs, seed: int) -> NDArray[np.float32]:
+    """Tell how strongly each pixel steers the surrogates: `(n, 112, 112)`, at least 0.
+
+    It is the size of the gradient, as a mean over a few noisy copies (Smilkov et al. 2017, SmoothGrad) and blurred:
+    what matters to one network to the pixel does not to another.
+    """
+    noise = torch.Generator().manual_seed(seed)
+    shake = [NOISE * torch.randn((1, 3, SIDE, SIDE), generator=noise) for _ in range(COPIES)]
+    found = []
+    for _, originals, compares in _batches(pairs):
+        targets = _embed_all(surrogates, compares)
+        size = torch.zeros(len(originals), SIDE, SIDE)
+        for offset in shake:
+            size += _gradient(surrogates, originals + offset, targets).abs().sum(1)
+        found += [cv2.GaussianBlur(one, (0, 0), 2.0) for one in size.numpy()]
+    return np.stack(found)
+
+
+def _batches(pairs: Pairs) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    for start in range(0, len(pairs.names), BATCH):
+        part = slice(start, start + BATCH)
+        yield part, _tensor(pairs.originals[part]), _tensor(pairs.compares[part])
 
 
 def _climb(
@@ -91,21 +117,31 @@ def _climb(
 ) -> Tensor:
     """Climb with one batch: the sign of the accumulated gradient, step by step, within [0, 255]."""
     chance = np.random.default_rng(seed)
-    with torch.no_grad():
-        targets = [_embed(surrogate, compares) for surrogate in surrogates]
-    changed = originals.clone()
+    targets = _embed_all(surrogates, compares)
+    changed = torch.lerp(originals, compares, method.start * inside)
     direction = torch.zeros_like(changed)
     for step in range(method.steps):
-        changed.requires_grad_(True)
-        seen = _diverse(changed, method.diversity, chance)
-        cosines = [(_embed(model, seen) * target).sum() for model, target in zip(surrogates, targets, strict=True)]
-        (gradient,) = torch.autograd.grad(torch.stack(cosines).sum(), changed)
+        gradient = _gradient(surrogates, changed, targets, _draw_view(method.diversity, chance))
         gradient = _smooth(gradient, method.blur) * inside
         size = gradient.abs().mean((1, 2, 3), keepdim=True).clamp_min(1e-20)
         direction = method.momentum * direction + gradient / size
         pace = method.step_size * (1 - step / method.steps)
-        changed = (changed.detach() + pace * direction.sign() * inside).clamp(0, 255)
+        changed = (changed + pace * direction.sign() * inside).clamp(0, 255)
     return changed
+
+
+def _gradient(surrogates: Surrogates, pictures: Tensor, targets: list[Tensor], view: View | None = None) -> Tensor:
+    """Give the gradient of the cosines to the targets, summed over the surrogates."""
+    pictures = pictures.detach().requires_grad_(True)
+    seen = pictures if view is None else view(pictures)
+    cosines = [(_embed(model, seen) * target).sum() for model, target in zip(surrogates, targets, strict=True)]
+    (gradient,) = torch.autograd.grad(torch.stack(cosines).sum(), pictures)
+    return gradient
+
+
+def _embed_all(surrogates: Surrogates, pictures: Tensor) -> list[Tensor]:
+    with torch.no_grad():
+        return [_embed(surrogate, pictures) for surrogate in surrogates]
 
 
 def _embed(surrogate: nn.Module, pictures: Tensor) -> Tensor:
@@ -113,14 +149,18 @@ def _embed(surrogate: nn.Module, pictures: Tensor) -> Tensor:
     return F.normalize(surrogate(pictures) + surrogate(pictures.flip(3)), dim=1)
 
 
-def _diverse(pictures: Tensor, probability: float, chance: np.random.Generator) -> Tensor:
-    """Shrink the pictures a little and put them somewhere on a black canvas, or leave them as they are."""
+def _draw_view(probability: float, chance: np.random.Generator) -> View | None:
+    """Draw how to shrink pictures a little and where to put them on a black canvas; or, at times, not to (DI)."""
     if chance.random() >= probability:
-        return pictures
+        return None
     side = int(chance.integers(SMALLEST, SIDE))
     top, left = (int(place) for place in chance.integers(0, SIDE - side + 1, 2))
-    small = F.interpolate(pictures, size=(side, side), mode="bilinear", align_corners=False)
-    return F.pad(small, (left, SIDE - side - left, top, SIDE - side - top))
+
+    def view(pictures: Tensor) -> Tensor:
+        small = F.interpolate(pictures, size=(side, side), mode="bilinear", align_corners=False)
+        return F.pad(small, (left, SIDE - side - left, top, SIDE - side - top))
+
+    return view
 
 
 def _smooth(gradient: Tensor, blur: float) -> Tensor:

@@ -53,18 +53,18 @@ def _read(path: Path) -> Pictures:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
-def change_everywhere(originals: Pictures, changed: Pictures, mask: NDArray[np.bool_]) -> Pictures:
-    """Take `changed` inside the mask and make sure that every pixel there really differs.
+def change_everywhere(originals: Pictures, changed: Pictures, masks: NDArray[np.bool_]) -> Pictures:
+    """Take `changed` inside the masks and make sure that every pixel there really differs.
 
     A pixel that kept its colour counts as unchanged. It would cut a patch in two, and a sixth patch loses the image.
 
     Args:
         originals: The kit's pictures, `(n, h, w, 3)` uint8.
         changed: The attack's pictures, the same shape and dtype.
-        mask: Where they may differ, `(h, w)` bool.
+        masks: Where they may differ, `(n, h, w)` bool.
     """
-    result = np.where(mask[..., None], changed, originals)
-    same = mask & (result == originals).all(axis=-1)
+    result = np.where(masks[..., None], changed, originals)
+    same = masks & (result == originals).all(axis=-1)
     green = result[..., 1]
     green[same] = np.where(green[same] < 255, green[same] + 1, 254)
     return result

@@ -139,11 +139,13 @@ def _attack(kit: Path, attack: str, target: Path) -> None:
 def _break_a_rule(kit: Path, target: Path) -> None:
     """Submit the originals, one of them with 16 bits a channel: what a refusal looks like."""
     names = sorted(path for path in (kit / "pairs").glob("*.png") if not path.stem.endswith("_compare"))
-    with zipfile.ZipFile(target, "w") as archive:
+    making = target.with_suffix(".making.zip")
+    with zipfile.ZipFile(making, "w") as archive:
         for path in names[1:]:
             archive.write(path, path.name)
         deep = np.asarray(cv2.imread(str(names[0]))).astype(np.uint16) * 257
         archive.writestr(names[0].name, cv2.imencode(".png", deep)[1].tobytes())
+    making.rename(target)
 
 
 def _close(file: Path) -> None:

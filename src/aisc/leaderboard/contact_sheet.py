@@ -16,7 +16,7 @@ _COLUMNS = 4
 _MARGIN, _GAP, _BETWEEN, _CAPTION, _HEADER = 28, 26, 6, 44, 76
 # Grey levels and colours are BGR; the two outlines differ in lightness too, so they can be told apart without colour.
 _PAPER, _INK, _SOFT, _EMPTY = (248, 251, 252), (32, 28, 26), (105, 96, 92), (226, 232, 234)
-_KEPT, _BROKEN, _HALO = (255, 255, 90), (70, 60, 255), (20, 20, 20)
+_KEPT, _BROKEN = (255, 255, 90), (70, 60, 255)
 
 
 class Tile(NamedTuple):
@@ -111,22 +111,12 @@ def _adversarial_side(tile: Tile, connectivity: int) -> Image:
 
 
 def _outlined(picture: Image, labels: NDArray[np.int32], colour: tuple[int, int, int]) -> Image:
-    """Draw a line of one sheet pixel inside each region's border and a dark one outside, readable on any texture."""
-    large = np.kron(labels, np.ones((_SCALE, _SCALE), dtype=np.int32))
-    inside = (large > 0) & _at_border(large)
-    outside = (large == 0) & cv2.dilate((large > 0).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    """Draw a line of one sheet pixel around each region, outside of it: a region of single pixels stays visible."""
+    large = np.kron((labels > 0).astype(np.uint8), np.ones((_SCALE, _SCALE), dtype=np.uint8))
+    around = (large == 0) & cv2.dilate(large, np.ones((3, 3), np.uint8)).astype(bool)
     drawn = picture.copy()
-    drawn[outside] = _HALO
-    drawn[inside] = colour
+    drawn[around] = colour
     return drawn
-
-
-def _at_border(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
-    padded = np.pad(labels, 1)
-    middle = padded[1:-1, 1:-1]
-    beside = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
-    border: NDArray[np.bool_] = np.logical_or.reduce([middle != shifted for shifted in beside])
-    return border
 
 
 def _enlarged(picture: Image) -> Image:

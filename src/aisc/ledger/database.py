@@ -1,5 +1,8 @@
 """One engine for SQLite and PostgreSQL: transactions, and the clock that decides."""
 
+import random
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -115,6 +118,31 @@ def _sqlite_engine(url: str) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         read_only = connection.get_execution_options().get("aisc_read_only", False)
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        if read_only:
+            connection.exec_driver_sql("BEGIN")
+        else:
+            _begin_to_write(connection)
 
     return engine
+
+
+def _begin_to_write(connection: Connection) -> None:
+    """Begin a transaction that writes, waiting for the writer before it at an even pace.
+
+    SQLite itself waits longer from try to try, so that whoever comes last is served first and somebody waits for ever.
+    """
+    cursor = connection.connection.cursor()
+    give_up = time.monotonic() + BUSY_SECONDS
+    try:
+        cursor.execute("PRAGMA busy_timeout=0")
+        while True:
+            try:
+                cursor.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                    raise OperationalError("BEGIN IMMEDIATE", None, error) from error
+            time.sleep(random.uniform(0.001, 0.006))  # noqa: S311 - only a pause
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout={round(1000 * BUSY_SECONDS)}")
+        cursor.close()

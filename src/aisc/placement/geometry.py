@@ -13,7 +13,6 @@ F64 = NDArray[np.float64]
 SMALLEST_TURN: Final = 1e-6
 """Least cross product of two neighbouring edges, in square pixels, of a quadrilateral that counts as convex."""
 _TINY: Final = 1e-9
-_SLACK: Final = 1e-9
 
 
 def quad_homographies(corners: F64, size: tuple[float, float]) -> F64:
@@ -98,6 +97,6 @@ def pixel_box(corners: F64, frame_size: tuple[int, int]) -> tuple[int, int, int,
     """Give left, top, right, bottom (half-open) of the frame's pixels that one face of ``(4, 2)`` corners may touch."""
     (x0, y0), (x1, y1) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
     height, width = frame_size
-    left, right = (min(max(value, 0), width) for value in (math.floor(x0 - _SLACK), math.ceil(x1 + _SLACK)))
-    top, bottom = (min(max(value, 0), height) for value in (math.floor(y0 - _SLACK), math.ceil(y1 + _SLACK)))
+    left, right = (min(max(value, 0), width) for value in (math.floor(x0), math.ceil(x1)))
+    top, bottom = (min(max(value, 0), height) for value in (math.floor(y0), math.ceil(y1)))
     return left, top, right, bottom

@@ -25,26 +25,24 @@ def place_reference(
     matrix = quad_homographies(pose.corners[None], size)[0]
     back = np.linalg.inv(matrix)
     premultiplied = np.dstack([rgb * mask[..., None], mask * 255]).astype(np.float32)
-    offsets = (np.arange(samples) + 0.5) / samples
-    out = frame.copy()
-    hidden = np.zeros(frame.shape[:2])
+    height, width = frame.shape[:2]
+    hidden = np.zeros((height, width))
     x0, y0, x1, y1 = pose.occlusion_box
     hidden[y0:y1, x0:x1] = pose.occlusion / 255
-    for y in range(frame.shape[0]):
-        for x in range(frame.shape[1]):
-            grid_x, grid_y = np.meshgrid(x + offsets, y + offsets)
-            points = _canvas_points(back, matrix, grid_x.ravel(), grid_y.ravel())
-            colour = bilinear(premultiplied, points - 0.5).mean(axis=0)
-            if not colour[3]:
-                continue
-            centre = _canvas_points(back, matrix, np.array([x + 0.5]), np.array([y + 0.5]))
-            rows, columns = pose.gain.shape[:2]
-            cells = np.clip(centre * [columns / size[1], rows / size[0]] - 0.5, 0, [columns - 1, rows - 1])
-            gain = bilinear(pose.gain, cells)[0]
-            seen = 1 - hidden[y, x]
-            share = colour[3] / 255 * seen
-            value = frame[y, x] * (1 - share) + colour[:3] * gain * seen + pose.haze * share
-            out[y, x] = np.rint(np.clip(value, 0, 255)).astype(np.uint8)
+    offsets = (np.arange(samples) + 0.5) / samples
+    columns_x = (np.arange(width)[:, None, None] + offsets[None, None, :]) + np.zeros((1, samples, 1))
+    grid = pose.gain.shape[1], pose.gain.shape[0]
+    out = frame.copy()
+    for y in range(height):
+        rows_y = y + offsets[None, :, None] + np.zeros_like(columns_x)
+        points = _canvas_points(back, matrix, columns_x.ravel(), rows_y.ravel())
+        colour = bilinear(premultiplied, points - 0.5).reshape(width, -1, 4).mean(axis=1)
+        centres = _canvas_points(back, matrix, np.arange(width) + 0.5, np.full(width, y + 0.5))
+        cells = np.clip(centres * [grid[0] / size[1], grid[1] / size[0]] - 0.5, 0, [grid[0] - 1, grid[1] - 1])
+        seen = 1 - hidden[y, :, None]
+        share = colour[:, 3:] / 255 * seen
+        value = frame[y] * (1 - share) + colour[:, :3] * bilinear(pose.gain, cells) * seen + pose.haze * share
+        out[y] = np.where(colour[:, 3:] > 0, np.rint(np.clip(value, 0, 255)), frame[y]).astype(np.uint8)
     return out
 
 

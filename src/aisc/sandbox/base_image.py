@@ -128,3 +128,9 @@ def _add_file(tar: tarfile.TarFile, name: str, data: bytes, mode: int) -> None:
     file = tarfile.TarInfo(name)
     file.size, file.mode = len(data), mode
     tar.addfile(file, io.BytesIO(data))
+
+
+if __name__ == "__main__":
+    import sys
+
+    write_base_image(Path(sys.argv[1]))

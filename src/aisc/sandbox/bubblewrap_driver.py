@@ -32,6 +32,7 @@ PROGRAMS: Final = ("bwrap", "setpriv", "prlimit", "mount", "umount")
 _OWN_PROCESSES: Final = 2  # bubblewrap outside and its first process inside
 _OPEN_FILES: Final = 4096
 _END_SECONDS: Final = 30
+_NOT_EXECUTABLE: Final = 127  # as shells and container runtimes say it
 _CHUNK: Final = 1 << 16
 # Joins the control group before anything of bubblewrap exists; "$1" counts the files that follow.
 _JOIN: Final = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ >"$1" || exit 125; shift; n=$((n-1)); done; exec "$@"'
@@ -65,15 +66,11 @@ class BubblewrapDriver:
             write_filter(file)
             file.seek(0)
             self._filter = file.read()
-        trial = subprocess.run(  # noqa: S603 - our own words
-            [*_as_sandbox_user(), "bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true"],
-            capture_output=True,
-            check=False,
-        )
-        if trial.returncode != 0:
+        why = _trial()
+        if why:
             raise UsageError(
                 "SANDBOX_BUBBLEWRAP",
-                f"bubblewrap does not start here: {trial.stderr.decode(errors='replace').strip()}.",
+                f"bubblewrap does not start here: {why}.",
                 "Allow unprivileged user namespaces (kernel.unprivileged_userns_clone, AppArmor), or use Docker.",
             )
 
@@ -147,7 +144,7 @@ def _confinement(start: Start, base: Path) -> list[str]:
 
 
 def _program(request: SandboxRequest, image: ImageConfig) -> list[str]:
-    environment = {**BASE_ENVIRONMENT, **dict(image.environment), **request.environment}
+    environment = request.full_environment(dict(image.environment))
     variables = (word for name, value in sorted(environment.items()) for word in ("--setenv", name, value))
     return [*variables, "--chdir", image.working_folder, "--", *(request.command or image.command)]
 
@@ -163,6 +160,14 @@ def _readable(data: bytes) -> Iterator[int]:
 
 def _group(request: SandboxRequest) -> ControlGroup:
     return new_group(uuid.uuid4().hex, request.limits, extra_processes=_OWN_PROCESSES)
+
+
+def _trial() -> str:
+    """Start a program of our own the same way; say why that fails, or give ``""``."""
+    words = ("--unshare-all", "--unshare-user", "--cap-drop", "ALL", "--ro-bind", "/", "/", "--proc", "/proc")
+    command = [*_as_sandbox_user(), "bwrap", *words, "--dev", "/dev", "/bin/true"]
+    trial = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - our own words
+    return trial.stderr.decode(errors="replace").strip() if trial.returncode else ""
 
 
 def _as_sandbox_user() -> Sequence[str]:
@@ -212,7 +217,8 @@ class _Process:
         """Give the program's exit status as bubblewrap reports it, or the signal that ended bubblewrap itself.
 
         Raises:
-            PlatformError: ``SANDBOX_BUBBLEWRAP``: it ended without having started the program.
+            PlatformError: ``SANDBOX_BUBBLEWRAP``: it ended without having started the program, and that is not the
+                program's fault.
         """
         told = os.read(self._status, _CHUNK).decode()
         reports = [json.loads(line) for line in told.splitlines()]
@@ -221,11 +227,11 @@ class _Process:
             return int(codes[-1])
         if self._process.returncode < 0:
             return 128 - int(self._process.returncode)
-        raise PlatformError(
-            "SANDBOX_BUBBLEWRAP",
-            f"bubblewrap ended with {self._process.returncode} and did not start the program.",
-            "Its words are in the log of the run.",
-        )
+        # It set nothing up, or could not execute the program, and says the same for both: try with a program of ours.
+        why = _trial()
+        if why:
+            raise PlatformError("SANDBOX_BUBBLEWRAP", f"bubblewrap no longer starts on this machine: {why}.")
+        return _NOT_EXECUTABLE
 
     def oom_reported(self) -> bool:
         """Whether a runtime says so; here the kernel is asked directly."""

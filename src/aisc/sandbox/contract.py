@@ -138,6 +138,11 @@ class SandboxRequest:
         if not self.input.is_dir() or not self.output.is_dir():
             raise _bad_request("The input or the output folder does not exist.", "Stage the inputs first.")
 
+    def full_environment(self, of_image: Mapping[str, str]) -> dict[str, str]:
+        """Give all variables of the program: an image may set its own ``PATH``, but not where it may write."""
+        ours = {name: BASE_ENVIRONMENT[name] for name in ("HOME", "HOSTNAME", "TMPDIR")}
+        return {**BASE_ENVIRONMENT, **of_image, **ours, **self.environment}
+
 
 def _bad_request(message: str, remedy: str) -> UsageError:
     return UsageError("SANDBOX_REQUEST", message, remedy)

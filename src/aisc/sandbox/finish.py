@@ -14,6 +14,7 @@ from aisc.sandbox.contract import Evidence, SandboxRequest, SandboxResult, Verdi
 from aisc.sandbox.supervise import Guest, Watched, watch
 from aisc.sandbox.verdict import decide
 from aisc.sandbox.volumes import Volumes, mounted_volumes
+from aisc.submission.findings import Findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,17 @@ def run_to_the_end(
         _empty(request.output, collected.names)
         collected = replace(collected, names=())
     return SandboxResult(verdict, evidence, driver, collected.names, collected.findings, log.kept())
+
+
+def refused_result(driver: str, findings: Findings) -> SandboxResult:
+    """Give the result of a run that never began, because the image breaks rules.
+
+    Args:
+        driver: Name of the driver that would have run it.
+        findings: What ``aisc.sandbox.image_archive.check_image`` found.
+    """
+    evidence = Evidence(image_codes=tuple(sorted(findings.counts)))
+    return SandboxResult(decide(evidence), evidence, driver, findings=tuple(findings.listed))
 
 
 def _empty(folder: Path, names: tuple[str, ...]) -> None:

@@ -74,7 +74,16 @@ def publish_result(
             key = bundle_key(bench.ledger.teams.find(receipt.team).id, run_key)
             bench.store.put(key, archive)
         verdict = "scored" if score else "refused"
-        bench.ledger.runs.finish(run_key, STEP, verdict, code=code, message=message, result_key=key, score=score)
+        bench.ledger.runs.finish(
+            run_key,
+            STEP,
+            verdict,
+            attempt=state.attempt,
+            code=code,
+            message=message,
+            result_key=key,
+            score=score,
+        )
 
 
 def read_findings(path: Path) -> Findings:

@@ -2,7 +2,7 @@
 
 Each takes RGB frames as float32 in [0, 255], ``(n, 3, h, w)``, h and w multiples of 32, and gives raw maps, which the
 heads in :mod:`aisc.victims.detector_heads` turn into boxes. The change of range lives inside, so that a gradient is
-with respect to grey levels. Everything can be scripted; no layer is depthwise: those are slow on a processor.
+with respect to grey levels. Everything can be traced; no layer is depthwise: those are slow on a processor.
 """
 
 from typing import Final, Literal
@@ -70,7 +70,7 @@ class AnchorDetector(nn.Module):
         for head in self.heads:
             nn.init.constant_(head.bias.view(3, -1)[:, 4], -4.6)  # type: ignore[operator]
 
-    def forward(self, frames: Tensor) -> list[Tensor]:
+    def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         """Give the raw maps, finest first."""
         fine = self.fine(self.stem(frames * (1 / 128.0) - 1.0))
         middle = self.middle(fine)
@@ -79,7 +79,7 @@ class AnchorDetector(nn.Module):
         joined = self.join_middle(torch.cat([up, self.down_middle(middle)], 1))
         finest = self.join_fine(torch.cat([F.interpolate(joined, scale_factor=2.0, mode="nearest"), fine], 1))
         outputs = [finest, joined, coarse]
-        return [head(output) for head, output in zip(self.heads, outputs, strict=True)]
+        return tuple(head(output) for head, output in zip(self.heads, outputs, strict=True))
 
 
 class DistanceDetector(nn.Module):
@@ -101,7 +101,7 @@ class DistanceDetector(nn.Module):
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.constant_(self.head.bias[:CLASSES], -4.6)
 
-    def forward(self, frames: Tensor) -> list[Tensor]:
+    def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         """Give the raw maps, finest first."""
         fine = self.fine(self.stem(frames * (1 / 128.0) - 1.0))
         middle = self.middle(fine)
@@ -113,7 +113,7 @@ class DistanceDetector(nn.Module):
             raw = self.head(self.smooth(features))
             sides = raw[:, CLASSES : CLASSES + 4] + self.sizes[number]
             maps.append(torch.cat([raw[:, :CLASSES], sides, raw[:, CLASSES + 4 :]], 1))
-        return maps
+        return tuple(maps)
 
 
 class _Squeeze(nn.Module):
@@ -151,7 +151,7 @@ class PeakDetector(nn.Module):
         last = self.head[1]
         nn.init.constant_(last.bias[:CLASSES], -4.6)  # type: ignore[index, arg-type]
 
-    def forward(self, frames: Tensor) -> list[Tensor]:
+    def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         """Give the raw map."""
         stem = self.stem(frames * (1 / 128.0) - 1.0)
         first = self.first(stem)
@@ -162,4 +162,4 @@ class PeakDetector(nn.Module):
         up = self.up_second(second + F.interpolate(third + far, scale_factor=2.0, mode="nearest"))
         up = self.up_first(first + F.interpolate(up, scale_factor=2.0, mode="nearest"))
         up = self.up_stem(stem + F.interpolate(up, scale_factor=2.0, mode="nearest"))
-        return [self.head(up)]
+        return (self.head(up),)

@@ -172,9 +172,9 @@ def test_the_sheet_shows_originals_untouched_and_outlines_beside_them(pictures: 
     sheet = np.asarray(Pillow.open(io.BytesIO(data)).convert("RGB")).astype(int)
     grey = (sheet == 128).all(axis=2)
     cyan = (sheet == (90, 255, 255)).all(axis=2)
-    assert cyan.sum() == 4 * 40 - 4  # the border of a square of 2 times 20 pixels
+    assert cyan.sum() == 42 * 42 - 40 * 40  # around a square of 2 times 20 pixels, none of which is covered
     assert grey.sum() > 224 * 224
-    assert ((sheet == 10).all(axis=2)).sum() == 38 * 38
+    assert ((sheet == 10).all(axis=2)).sum() == 40 * 40
 
 
 def test_a_missing_image_is_drawn_as_such(pictures: Pictures) -> None:

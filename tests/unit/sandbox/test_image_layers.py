@@ -1,4 +1,4 @@
-"""Layers laid over each other where no daemon does it: what later layers delete is gone, and nothing leaves the folder."""
+"""Layers laid over each other where no daemon does it: deleted is deleted, and nothing leaves the folder."""
 
 import io
 import os
@@ -12,7 +12,9 @@ from aisc.sandbox.image_layers import lay_over
 from aisc.submission.findings import RuleBrokenError
 
 
-def entry(name: str, kind: bytes = tarfile.REGTYPE, data: bytes = b"", target: str = "", mode: int = 0o644) -> tuple[tarfile.TarInfo, bytes]:
+def entry(
+    name: str, kind: bytes = tarfile.REGTYPE, data: bytes = b"", target: str = "", mode: int = 0o644
+) -> tuple[tarfile.TarInfo, bytes]:
     member = tarfile.TarInfo(name)
     member.type, member.linkname, member.mode, member.size = kind, target, mode, len(data)
     return member, data
@@ -35,7 +37,13 @@ def test_later_layers_win_and_delete(tmp_path: Path) -> None:
     root = laid(
         tmp_path,
         [entry("a/one", data=b"1"), entry("a/two", data=b"2"), entry("b/three", data=b"3"), entry("c", data=b"4")],
-        [entry("a/one", data=b"new"), entry("a/.wh.two"), entry("b/.wh..wh..opq"), entry("b/four", data=b"4"), entry(".wh.c")],
+        [
+            entry("a/one", data=b"new"),
+            entry("a/.wh.two"),
+            entry("b/.wh..wh..opq"),
+            entry("b/four", data=b"4"),
+            entry(".wh.c"),
+        ],
     )
     found = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
     assert found == {"a/one": b"new", "b/four": b"4"}

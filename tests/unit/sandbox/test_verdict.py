@@ -16,12 +16,12 @@ TABLE = [
     ("segmentation fault", {"exit_code": 139}, Verdict.CRASHED),
     ("exit status 137 alone proves no lack of memory", {"exit_code": 137}, Verdict.CRASHED),
     ("killed for memory", {"exit_code": 137, "oom_events": 1}, Verdict.OUT_OF_MEMORY),
-    ("a child killed for memory, the parent hangs", {"exit_code": 137, "oom_events": 1, "wall_crossed": True}, Verdict.OUT_OF_MEMORY),
+    ("a child killed for memory, the parent hangs", {"oom_events": 1, "wall_crossed": True}, Verdict.OUT_OF_MEMORY),
     ("a child killed for memory, the parent shrugs", {"oom_events": 1}, Verdict.OUT_OF_MEMORY),
     ("fork refused", {"exit_code": 2, "pids_events": 7}, Verdict.PROCESS_LIMIT),
     ("fork refused, parent gone", {"pids_events": 1}, Verdict.PROCESS_LIMIT),
     ("fork bomb that hangs", {"exit_code": 137, "pids_events": 9, "wall_crossed": True}, Verdict.PROCESS_LIMIT),
-    ("no block left", {"exit_code": 1, "full_volumes": ("/tmp",)}, Verdict.DISK_LIMIT),
+    ("no block left", {"exit_code": 1, "full_volumes": ("/output",)}, Verdict.DISK_LIMIT),
     ("no block left, ended well", {"full_volumes": ("/output",)}, Verdict.DISK_LIMIT),
     ("log over its cap", {"exit_code": 137, "log_crossed": True}, Verdict.OUTPUT_LIMIT),
     ("too many outputs", {"output_crossed": True}, Verdict.OUTPUT_LIMIT),
@@ -46,7 +46,7 @@ def test_F03_every_verdict_is_in_the_table() -> None:
 
 def test_F03_every_combination_has_one_verdict_and_a_crossed_limit_settles_it() -> None:
     for exit_code, oom, pids, full, log, wall, output, platform in product(
-        (None, 0, 1, 137), (0, 1), (0, 1), ((), ("/tmp",)), (False, True), (False, True), (False, True), ("", "x")
+        (None, 0, 1, 137), (0, 1), (0, 1), ((), ("/output",)), (False, True), (False, True), (False, True), ("", "x")
     ):
         evidence = Evidence(
             exit_code=exit_code,

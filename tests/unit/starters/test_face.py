@@ -99,14 +99,26 @@ def test_every_picture_of_the_zip_keeps_the_rules(attack: str, kit: Path, tmp_pa
         assert 1000 < differs.sum() <= PIXELS
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", ["rectangle", "mi"])
 def test_the_whole_mask_changes_and_nothing_else(attack: str, kit: Path, tmp_path: Path) -> None:
     _attack(kit, attack, tmp_path / "my.zip")
-    import attack as script
+    import masks
 
-    mask = script.MASKS[attack](PIXELS)
+    mask = {"rectangle": masks.eye_rectangle, "mi": masks.fence}[attack](PIXELS)
     for name, picture in _pictures(tmp_path / "my.zip").items():
         np.testing.assert_array_equal((picture != _original(kit, name)).any(axis=-1), mask)
+
+
+def test_the_ensemble_changes_whole_veils_and_nothing_else(kit: Path, tmp_path: Path) -> None:
+    _attack(kit, "ensemble", tmp_path / "my.zip")
+    import gradients
+    import masks
+    import pictures
+
+    worths = gradients.pixel_worth(gradients.load_surrogates(kit), pictures.read_pairs(kit), 0)
+    for worth, (name, picture) in zip(worths, _pictures(tmp_path / "my.zip").items(), strict=True):
+        differs = (picture != _original(kit, name)).any(axis=-1)
+        np.testing.assert_array_equal(differs, masks.veil(PIXELS, worth))
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -141,20 +153,32 @@ def test_the_surrogates_find_the_pictures_more_similar(attack: str, kit: Path, t
     assert (after > before).all()
 
 
-@pytest.mark.parametrize("pixels", [100, 400, 1254, 3000])
+@pytest.mark.parametrize("pixels", [400, 1254, 3000])
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_masks_fill_the_legal_area_with_one_patch(attack: str, pixels: int) -> None:
-    import attack as script
+    import masks
 
-    mask = script.MASKS[attack](pixels)
+    worth = ndimage.gaussian_filter(np.random.default_rng(2).random((112, 112)), 2).astype(np.float32)
+    make = {"rectangle": masks.eye_rectangle, "mi": masks.fence, "ensemble": lambda area: masks.veil(area, worth)}
+    mask = make[attack](pixels)
     assert ndimage.label(mask)[1] == 1
     assert 0.75 * pixels < mask.sum() <= pixels
+
+
+def test_a_veil_goes_where_it_pays() -> None:
+    import masks
+
+    worth = np.full((112, 112), 0.01, np.float32)
+    worth[20:90, 60:90] = 1.0
+    mask = masks.veil(PIXELS, worth)
+    assert mask[20:90, 60:90].sum() > 0.9 * mask.sum()
 
 
 def test_an_illegal_picture_writes_no_zip(kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import attack as script
 
-    monkeypatch.setitem(script.MASKS, "rectangle", lambda pixels: np.indices((112, 112)).sum(0) % 2 == 0)
+    chessboard = np.indices((112, 112)).sum(0) % 2 == 0
+    monkeypatch.setattr(script, "eye_rectangle", lambda pixels: chessboard)
     assert _attack(kit, "rectangle", tmp_path / "my.zip") == 1
     assert not (tmp_path / "my.zip").exists()
 

@@ -16,7 +16,7 @@ from aisc.victims.package import load_package
 from aisc.victims.thresholds import measure
 from aisc.victims.verifier import make_verifier, open_verifier
 
-PEOPLE, SHOTS = 80, 3
+PEOPLE, SHOTS = 60, 3
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +55,12 @@ def test_accuracy_on_new_people_is_at_least_95_percent_and_false_accepts_are_as_
     assert figures.false_accept_rate <= binom.ppf(0.999, trials, 0.001) / trials
 
 
-def test_the_mirror_image_helps_or_does_no_harm(album: NDArray[np.uint8]) -> None:
-    package = load_package(builtin_package("vgg"))
+def test_the_mirror_image_brings_pictures_of_one_person_closer(album: NDArray[np.uint8]) -> None:
+    package = load_package(builtin_package("surrogate-plain"))
     alone = type(package)(package.folder, package.description.model_copy(update={"mirror": False}), package.weights)
-    people = np.arange(len(album)) // SHOTS
-    with_mirror, without = (score_pairs(make_verifier(p).embed(album), people) for p in (package, alone))
-    best = [measure(s.genuine, s.impostor, 0.5).best_accuracy for s in (with_mirror, without)]
-    assert best[0] >= best[1] - 0.002
+    few, people = album[:90], np.arange(90) // SHOTS
+    with_mirror, without = (score_pairs(make_verifier(p).embed(few), people).genuine.mean() for p in (package, alone))
+    assert with_mirror > without
 
 
 def test_stages_ask_for_three_victims_each_and_two_surrogates_share_their_families() -> None:

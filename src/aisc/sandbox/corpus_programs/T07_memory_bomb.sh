@@ -4,5 +4,5 @@
 # expect: OUT_OF_MEMORY
 # wall: 20
 echo TRIED
-tail /dev/zero
+dd if=/dev/zero of=/dev/null bs=512M count=1 2>/dev/null
 sleep 30

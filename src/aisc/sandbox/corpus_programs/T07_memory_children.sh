@@ -4,6 +4,7 @@
 # expect: OUT_OF_MEMORY
 # wall: 20
 echo TRIED
-tail /dev/zero &
-tail /dev/zero &
+for _ in 1 2 3; do
+    dd if=/dev/zero of=/dev/null bs=60M count=1000000 2>/dev/null &
+done
 while :; do sleep 1; done
