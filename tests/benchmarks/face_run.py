@@ -19,6 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
 from aisc.cli.rounds import run_round
 from aisc.cli.workspace import Workspace, open_workspace
 from aisc.datasets.face_pairs import describe
@@ -124,7 +125,7 @@ def _bare(pixels: Path) -> float:
     packages = [str(builtin_package(name)) for name in VICTIMS]
     threads = {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
     command = [sys.executable, "-c", BARE, str(pixels), *packages]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | threads)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | threads)
     return float(json.loads(done.stdout))
 
 

@@ -62,7 +62,7 @@ def ensemble(pairs: Pairs, pixels: int, options: argparse.Namespace) -> tuple[Pi
 
     surrogates = _start_torch(options)
     masks = np.stack([veil(pixels, worth) for worth in pixel_worth(surrogates, pairs, options.seed)])
-    method = Method(options.steps, blur=0.7, diversity=0.7, start=1.0)
+    method = Method(options.steps, shift=3, diversity=0.5, start=1.0)
     return craft(surrogates, pairs, masks, method, options.seed, _show_progress), masks
 
 
@@ -97,7 +97,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("kit", type=Path, metavar="KIT", help="folder that holds pairs/, surrogates/ and stage.json")
     parser.add_argument("--attack", choices=list(ATTACKS), default="ensemble")
     parser.add_argument("--out", type=Path, default=Path("my.zip"), help="the zip to write (default: my.zip)")
-    parser.add_argument("--steps", type=int, default=25, help="gradients for each picture (default: 25)")
+    parser.add_argument("--steps", type=int, default=40, help="gradients for each picture (default: 40)")
     parser.add_argument("--seed", type=int, default=0, help="fixes the random transformations (default: 0)")
     parser.add_argument("--images", type=int, help="attack the first so many pairs only (default: all)")
     parser.add_argument("--threads", type=int, default=2, help="processor threads (default: 2)")

@@ -1,8 +1,9 @@
 """Make faces that the surrogates take for others, and hope that the hidden verifiers follow: transfer attacks.
 
 MI: momentum over the gradients of the steps (Dong et al. 2018, CVPR).
-TI: a gradient smoothed as if it were the mean over shifted pictures (Dong et al. 2019, CVPR).
-DI: at random steps the picture is shrunk and moved before the network sees it (Xie et al. 2019, CVPR).
+TI: the gradient is that of shifted pictures (Dong et al. 2019, CVPR). The paper blurs the gradient, which is the mean
+over shifts; on threads one pixel wide a blur mixes in pixels that must not change, so a shift is drawn for each step.
+DI: at random steps the picture is shrunk and padded before the network sees it (Xie et al. 2019, CVPR).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -37,15 +38,15 @@ class Method(NamedTuple):
         steps: Gradients for each picture.
         step_size: Grey levels of the first step; the steps shrink in a line to nothing.
         momentum: Share of the earlier direction that is kept (MI).
-        blur: Standard deviation, in pixels, of the gradient's smoothing (TI); 0 leaves the gradient as it is.
-        diversity: Probability that a step sees the picture shrunk and moved (DI).
+        shift: Pixels by which a step sees the picture moved, at most (TI).
+        diversity: Probability that a step sees the picture shrunk and padded (DI).
         start: How much of the other face is in the mask before the first step, 0 to 1.
     """
 
     steps: int
     step_size: float = 24.0
     momentum: float = 0.9
-    blur: float = 0.0
+    shift: int = 0
     diversity: float = 0.0
     start: float = 0.0
 
@@ -100,8 +101,9 @@ def pixel_worth(surrogates: Surrogates, pairs: Pairs, seed: int) -> NDArray[np.f
     for _, originals, compares in _batches(pairs):
         targets = _embed_all(surrogates, compares)
         size = torch.zeros(len(originals), SIDE, SIDE)
-        for offset in shake:
-            size += _gradient(surrogates, originals + offset, targets).abs().sum(1)
+        for copy, offset in enumerate(shake):
+            view = _draw_view(copy, Method(COPIES), np.random.default_rng(seed))
+            size += _gradient(surrogates, originals + offset, targets, view).abs().sum(1)
         found += [cv2.GaussianBlur(one, (0, 0), 2.0) for one in size.numpy()]
     return np.stack(found)
 
@@ -121,8 +123,7 @@ def _climb(
     changed = torch.lerp(originals, compares, method.start * inside)
     direction = torch.zeros_like(changed)
     for step in range(method.steps):
-        gradient = _gradient(surrogates, changed, targets, _draw_view(method.diversity, chance))
-        gradient = _smooth(gradient, method.blur) * inside
+        gradient = _gradient(surrogates, changed, targets, _draw_view(step, method, chance)) * inside
         size = gradient.abs().mean((1, 2, 3), keepdim=True).clamp_min(1e-20)
         direction = method.momentum * direction + gradient / size
         pace = method.step_size * (1 - step / method.steps)
@@ -130,11 +131,11 @@ def _climb(
     return changed
 
 
-def _gradient(surrogates: Surrogates, pictures: Tensor, targets: list[Tensor], view: View | None = None) -> Tensor:
+def _gradient(surrogates: Surrogates, pictures: Tensor, targets: list[Tensor], view: View) -> Tensor:
     """Give the gradient of the cosines to the targets, summed over the surrogates."""
     pictures = pictures.detach().requires_grad_(True)
-    seen = pictures if view is None else view(pictures)
-    cosines = [(_embed(model, seen) * target).sum() for model, target in zip(surrogates, targets, strict=True)]
+    seen = view(pictures)
+    cosines = [(model(seen) * target).sum() for model, target in zip(surrogates, targets, strict=True)]
     (gradient,) = torch.autograd.grad(torch.stack(cosines).sum(), pictures)
     return gradient
 
@@ -149,28 +150,22 @@ def _embed(surrogate: nn.Module, pictures: Tensor) -> Tensor:
     return F.normalize(surrogate(pictures) + surrogate(pictures.flip(3)), dim=1)
 
 
-def _draw_view(probability: float, chance: np.random.Generator) -> View | None:
-    """Draw how to shrink pictures a little and where to put them on a black canvas; or, at times, not to (DI)."""
-    if chance.random() >= probability:
-        return None
-    side = int(chance.integers(SMALLEST, SIDE))
+def _draw_view(step: int, method: Method, chance: np.random.Generator) -> View:
+    """Draw what a step sees: picture and mirror image by turns, shrunk at times (DI) and shifted (TI).
+
+    Verifiers add both images; a step on each in turn climbs the sum at half the cost of both at every step.
+    """
+    side = int(chance.integers(SMALLEST, SIDE)) if chance.random() < method.diversity else SIDE
     top, left = (int(place) for place in chance.integers(0, SIDE - side + 1, 2))
+    shift = tuple(int(pixels) for pixels in chance.integers(-method.shift, method.shift + 1, 2))
 
     def view(pictures: Tensor) -> Tensor:
-        small = F.interpolate(pictures, size=(side, side), mode="bilinear", align_corners=False)
-        return F.pad(small, (left, SIDE - side - left, top, SIDE - side - top))
+        if side < SIDE:
+            pictures = F.interpolate(pictures, size=(side, side), mode="bilinear", align_corners=False)
+            pictures = F.pad(pictures, (left, SIDE - side - left, top, SIDE - side - top))
+        return torch.roll(pictures.flip(3) if step % 2 else pictures, shift, (2, 3))
 
     return view
-
-
-def _smooth(gradient: Tensor, blur: float) -> Tensor:
-    """Blur each channel with a Gaussian that reaches two standard deviations."""
-    if not blur:
-        return gradient
-    reach = int(np.ceil(2 * blur))
-    line = torch.from_numpy(cv2.getGaussianKernel(2 * reach + 1, blur, cv2.CV_32F)).flatten()
-    kernel = torch.outer(line, line).expand(3, 1, -1, -1)
-    return F.conv2d(gradient, kernel, padding=reach, groups=3)
 
 
 def _tensor(pictures: Pictures) -> Tensor:

@@ -40,5 +40,6 @@ def occlusion_in(pose: FacePose, box: tuple[int, int, int, int]) -> NDArray[np.f
     x0, y0, x1, y1 = pose.occlusion_box
     a, b, c, d = max(left, x0), max(top, y0), min(right, x1), min(bottom, y1)
     if a < c and b < d:
-        share[b - top : d - top, a - left : c - left] = pose.occlusion[b - y0 : d - y0, a - x0 : c - x0] / np.float32(255)
+        hidden = pose.occlusion[b - y0 : d - y0, a - x0 : c - x0]
+        share[b - top : d - top, a - left : c - left] = hidden / np.float32(255)
     return share

@@ -37,7 +37,7 @@ def place_reference(
         rows_y = y + offsets[None, :, None] + np.zeros_like(columns_x)
         points = _canvas_points(back, matrix, columns_x.ravel(), rows_y.ravel())
         colour = bilinear(premultiplied, points - 0.5).reshape(width, -1, 4).mean(axis=1)
-        centres = _canvas_points(back, matrix, np.arange(width) + 0.5, np.full(width, y + 0.5))
+        centres = _canvas_points(back, matrix, np.arange(0.5, width), np.full(width, y + 0.5))
         cells = np.clip(centres * [grid[0] / size[1], grid[1] / size[0]] - 0.5, 0, [grid[0] - 1, grid[1] - 1])
         seen = 1 - hidden[y, :, None]
         share = colour[:, 3:] / 255 * seen

@@ -4,10 +4,10 @@ The folders are mounted on our side and handed in, so that they outlive the prog
 and what it wrote is collected after the last of its processes is gone.
 """
 
+import ctypes
 import os
 import shutil
 import stat
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,6 +19,10 @@ from aisc.errors import PlatformError, UsageError
 from aisc.sandbox.contract import SANDBOX_USER, Limits
 
 _BYTES_AN_INODE: Final = 4096
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+# Flags of mount(2) and umount2(2), from <sys/mount.h>.
+_READ_ONLY, _NO_SET_UID, _NO_DEVICES, _NO_EXECUTION = 1, 2, 4, 8
+_DETACH: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +73,10 @@ def mounted_volumes(input_folder: Path, limits: Limits) -> Iterator[Volumes]:
 
 @contextmanager
 def _tmpfs(place: Path, size: int, run: bool) -> Iterator[None]:
-    options = f"size={size},nr_inodes={max(64, size // _BYTES_AN_INODE)},mode=0700"
-    options += f",uid={SANDBOX_USER},gid={SANDBOX_USER},nosuid,nodev" + ("" if run else ",noexec")
-    with _mounted(place, "tmpfs", options):
+    inodes = max(64, size // _BYTES_AN_INODE)
+    options = f"size={size},nr_inodes={inodes},mode=0700,uid={SANDBOX_USER},gid={SANDBOX_USER}"
+    flags = _NO_SET_UID | _NO_DEVICES | (0 if run else _NO_EXECUTION)
+    with _mounted(place, "tmpfs", flags, options):
         yield
 
 
@@ -88,7 +93,8 @@ def read_only_view(folder: Path, place: Path) -> Iterator[None]:
         raise UsageError("SANDBOX_PATH", f"The path {folder} holds a colon, comma or backslash.", "Rename the folder.")
     empty = place.with_name(place.name + ".empty")  # an overlay without a writable layer wants two folders
     empty.mkdir()
-    with _mounted(place, "overlay", f"ro,nosuid,nodev,lowerdir={folder}:{empty}"):
+    flags = _READ_ONLY | _NO_SET_UID | _NO_DEVICES
+    with _mounted(place, "overlay", flags, f"lowerdir={folder}:{empty}"):
         yield
 
 
@@ -102,7 +108,7 @@ def own_devices(place: Path) -> Iterator[None]:
     Raises:
         PlatformError: ``SANDBOX_MOUNT``: the machine refuses the mount.
     """
-    with _mounted(place, "tmpfs", "size=64k,nr_inodes=16,mode=0755,nosuid,noexec"):
+    with _mounted(place, "tmpfs", _NO_SET_UID | _NO_EXECUTION, "size=64k,nr_inodes=16,mode=0755"):
         for name, (major, minor) in DEVICES.items():
             os.mknod(place / name, stat.S_IFCHR | 0o666, os.makedev(major, minor))
             (place / name).chmod(0o666)  # whatever our own file mode mask is
@@ -110,17 +116,19 @@ def own_devices(place: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _mounted(place: Path, kind: str, options: str) -> Iterator[None]:
+def _mounted(place: Path, kind: str, flags: int, options: str) -> Iterator[None]:
+    """Mount by the kernel's own call: starting ``mount`` for each folder would take longer than the sandbox does."""
     place.mkdir(exist_ok=True)
-    _call("mount", "-t", kind, "-o", options, f"aisc-{kind}", str(place))
+    words = [word.encode() for word in (f"aisc-{kind}", str(place), kind)]
+    if _LIBC.mount(*words, ctypes.c_ulong(flags), options.encode()) != 0:
+        raise _refused("mount", place)
     try:
         yield
     finally:
-        _call("umount", "--lazy", str(place))
+        if _LIBC.umount2(str(place).encode(), _DETACH) != 0:
+            raise _refused("unmount", place)
 
 
-def _call(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - our own words
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip()
-        raise PlatformError("SANDBOX_MOUNT", f"`{' '.join(command)}` failed: {said}", "Run as root.")
+def _refused(verb: str, place: Path) -> PlatformError:
+    why = os.strerror(ctypes.get_errno())
+    return PlatformError("SANDBOX_MOUNT", f"The kernel does not {verb} {place}: {why}.", "Run as root.")

@@ -101,7 +101,7 @@ class LocalDetector:
         found: list[Detections] = []
         for start in range(0, len(frames), BATCH):
             with torch.inference_mode():
-                batch = torch.from_numpy(np.ascontiguousarray(frames[start : start + BATCH]))
+                batch = torch.from_numpy(np.array(frames[start : start + BATCH]))
                 # The view keeps the pixels where they are: this already is the layout that convolutions like.
                 images = batch.permute(0, 3, 1, 2).float()
                 candidates = self._decode(self._module(images))

@@ -59,6 +59,7 @@ def package(tmp_path):
     torch.manual_seed(3)
     network = build_detector("distances")
     nn.init.normal_(network.head.weight, std=0.3)  # sure of much, and of nothing alike
+    nn.init.zeros_(network.head.bias)
     weights = pack_weights(network)
     declared = WeightsDescription(file="weights.safetensors", sha256=hashlib.sha256(weights).hexdigest())
     folder = tmp_path / "tiny"

@@ -54,7 +54,7 @@ def lit_pose(
     if weather.headlights:
         beam = headlight_gain(weather, points[..., 0] - camera.x, np.full(points.shape[:2], depth))
         low = 1 / (1 + np.exp(2.2 * (points[..., 1] - 2.4)))
-        gain = gain + (beam * low * 1.2)[..., None] * np.array([1.0, 0.97, 0.88])
+        gain = gain + np.multiply.outer(beam * low * 1.2, np.array([1.0, 0.97, 0.88]))
     haze = ((1 - through) * np.array(weather.low)).astype(np.float32)
     return FacePose(corners, (gain * through).astype(np.float32), haze, (0, 0, 0, 0), NOTHING)
 
@@ -70,7 +70,8 @@ class Veil(NamedTuple):
         """Draw over a frame."""
         flat = frame.reshape(-1, 3)
         share = self.opacity[:, None]
-        flat[self.pixels] = (flat[self.pixels] * (1 - share) + np.float32(self.colour) * share + 0.5).astype(np.uint8)
+        mixed = flat[self.pixels] * (1 - share) + np.array(self.colour, np.float32) * share
+        flat[self.pixels] = (mixed + 0.5).astype(np.uint8)
 
     def hide(self, hidden: F32) -> None:
         """Add what is covered to a map of the hidden share of each pixel."""

@@ -93,15 +93,15 @@ def _above(seen: Detections, truth: Truth, threshold: float) -> tuple[int, int, 
 
 def shift_confidence(network: nn.Module, design: Design, shift: float) -> None:
     """Add to the biases that confidence comes from; exact for peaks, close for the products of the other heads."""
+    parameters = dict(network.named_parameters())
     if design == "anchors":
-        for head in network.heads:  # type: ignore[union-attr]
-            head.bias.view(3, -1)[:, 4] += shift  # type: ignore[operator, union-attr]
+        for scale in range(3):
+            parameters[f"heads.{scale}.bias"].view(3, -1)[:, 4] += shift
     elif design == "distances":
-        bias = network.head.bias  # type: ignore[union-attr]
-        bias[:CLASS_COUNT] += shift  # type: ignore[index, operator]
-        bias[CLASS_COUNT + 4] += shift  # type: ignore[index, operator]
+        parameters["head.bias"][:CLASS_COUNT] += shift
+        parameters["head.bias"][CLASS_COUNT + 4] += shift
     else:
-        network.head[1].bias[:CLASS_COUNT] += shift  # type: ignore[index, union-attr, operator]
+        parameters["head.1.bias"][:CLASS_COUNT] += shift
 
 
 class SceneFigures(NamedTuple):

@@ -20,11 +20,11 @@ from aisc.victims.detector_package import (
     DetectorPackage,
     HeadDescription,
     Measured,
-    WeightsDescription,
     fill_detector,
     write_detector_package,
 )
 from aisc.victims.detectors import LocalDetector
+from aisc.victims.package import WeightsDescription
 from aisc.victims.torch_models import pack_weights
 
 _ALBUM_SEED: Final = 2022

@@ -70,11 +70,12 @@ def scene_specs(kind: SceneSet, seed: int = 2022) -> list[SceneSpec]:
     ``truck`` and ``mannequin`` are five scoring scenes each; ``training`` is five drives behind a truck, each once
     without and once with the example patch, frame by frame the same.
     """
+    weathers: tuple[WeatherName, ...] = _WEATHERS[kind]
     if kind == "training":
         drives = [
             SceneSpec(f"drive-{n + 1}", "truck", "training", weather, 38.0, 10.0, (0.3, -0.3, 0.1, -0.2, 0.2)[n],
                       (0.04, -0.06, 0.0, 0.08, -0.03)[n], (0, 6, 0, 4, 8)[n], False, seed + 100 + n)
-            for n, weather in enumerate(_WEATHERS[kind])
+            for n, weather in enumerate(weathers)
         ]  # fmt: skip
         return [
             drive._replace(name=f"{drive.name}-{'patched' if patched else 'clean'}", patched=patched)
@@ -85,7 +86,7 @@ def scene_specs(kind: SceneSet, seed: int = 2022) -> list[SceneSpec]:
         SceneSpec(f"{kind}-{n + 1}-{weather}", kind, "scoring", weather, far - 2 * n, near + 0.3 * n,
                   (0.2, -0.5, 0.6, 0.0, -0.3)[n], (0.0, 0.09, -0.07, 0.05, -0.1)[n],
                   (0, 5, 8, 0, 3)[n] if kind == "truck" else 0, False, seed + (0 if kind == "truck" else 50) + n)
-        for n, weather in enumerate(_WEATHERS[kind])
+        for n, weather in enumerate(weathers)
     ]  # fmt: skip
 
 
