@@ -3,8 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 WORKSPACE ?= aisc-demo
+SANDBOX := tests/hostile tests/contract/test_sandbox.py
 
-.PHONY: help demo test lint bench services compile weights clean
+.PHONY: help demo test test-sandbox lint bench services compile weights clean
 
 help:  ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -19,7 +20,11 @@ demo: $(READY)  ## run a whole season on this machine: data, victims, starter su
 
 test: $(READY) services lint  ## all tests and checks; real servers where they can be had
 	$(BIN)/aisc pipelines compile --check
-	$(BIN)/pytest -rs -n auto --dist loadgroup --doctest-modules --pyargs aisc tests
+	$(BIN)/pytest -rs -n auto --dist loadgroup --doctest-modules --pyargs aisc tests $(SANDBOX:%=--ignore=%)
+
+test-sandbox: $(READY)  ## the hostile corpus on every sandbox driver (Debian, needs root; about five minutes)
+	sh tests/services/install_sandbox.sh
+	$(BIN)/pytest -rs $(SANDBOX)
 
 lint: $(READY)  ## style, types, layers
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ README.md beside this file says what each attack does and how well it did.
 import argparse
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,8 @@ def momentum(pairs: Pairs, pixels: int, options: argparse.Namespace) -> tuple[Pi
 
     surrogates = _start_torch(options)[:1]
     masks = _same_for_all(fence(pixels), pairs)
-    return craft(surrogates, pairs, masks, Method(options.steps), options.seed, _show_progress), masks
+    progress = _Progress("climbing")
+    return craft(surrogates, pairs, masks, Method(options.steps), options.seed, options.threads, progress), masks
 
 
 def ensemble(pairs: Pairs, pixels: int, options: argparse.Namespace) -> tuple[Pictures, Masks]:
@@ -61,9 +63,10 @@ def ensemble(pairs: Pairs, pixels: int, options: argparse.Namespace) -> tuple[Pi
     from gradients import Method, craft, pixel_worth
 
     surrogates = _start_torch(options)
-    masks = np.stack([veil(pixels, worth) for worth in pixel_worth(surrogates, pairs, options.seed)])
+    worths = pixel_worth(surrogates, pairs, options.seed, options.threads, _Progress("weighing pixels"))
+    masks = np.stack([veil(pixels, worth) for worth in worths])
     method = Method(options.steps, shift=3, diversity=0.5, start=1.0)
-    return craft(surrogates, pairs, masks, method, options.seed, _show_progress), masks
+    return craft(surrogates, pairs, masks, method, options.seed, options.threads, _Progress("climbing")), masks
 
 
 ATTACKS = {"rectangle": rectangle, "mi": momentum, "ensemble": ensemble}
@@ -77,19 +80,23 @@ def _start_torch(options: argparse.Namespace) -> "Surrogates":
     import torch
     from gradients import load_surrogates
 
-    torch.set_num_threads(options.threads)
     torch.use_deterministic_algorithms(True)
     return load_surrogates(options.kit)
 
 
-def _show_progress(done: int, total: int) -> None:
+@dataclass(frozen=True)
+class _Progress:
     """Redraw a bar on a terminal; print plain lines elsewhere."""
-    if sys.stderr.isatty():
-        filled = 40 * done // total
-        bar = f"\r[{'#' * filled}{'.' * (40 - filled)}] {done}/{total}"
-        print(bar, end="\n" if done == total else "", file=sys.stderr, flush=True)
-    else:
-        print(f"{done}/{total} pictures", file=sys.stderr, flush=True)
+
+    task: str
+
+    def __call__(self, done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            filled = 40 * done // total
+            bar = f"\r{self.task} [{'#' * filled}{'.' * (40 - filled)}] {done}/{total}"
+            print(bar, end="\n" if done == total else "", file=sys.stderr, flush=True)
+        else:
+            print(f"{self.task}: {done}/{total} pictures", file=sys.stderr, flush=True)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -100,7 +107,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=40, help="gradients for each picture (default: 40)")
     parser.add_argument("--seed", type=int, default=0, help="fixes the random transformations (default: 0)")
     parser.add_argument("--images", type=int, help="attack the first so many pairs only (default: all)")
-    parser.add_argument("--threads", type=int, default=2, help="processor threads (default: 2)")
+    parser.add_argument("--threads", type=int, default=2, help="batches at work side by side (default: 2)")
     return parser.parse_args(arguments)
 
 

@@ -6,9 +6,10 @@ over shifts; on threads one pixel wide a blur mixes in pixels that must not chan
 DI: at random steps the picture is shrunk and padded before the network sees it (Xie et al. 2019, CVPR).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from pictures import SIDE, Pairs, Pictures
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that every torch user reads
 
-BATCH = 30
+BATCH = 25
 """Pictures at once: few enough for a processor's cache. They do not influence one another."""
 SMALLEST = 96
 """Side in pixels to which DI shrinks at most."""
@@ -26,6 +27,7 @@ COPIES, NOISE = 4, 25.0
 """How many noisy copies tell what a pixel is worth, and the noise's standard deviation in grey levels."""
 
 Surrogates = Sequence[nn.Module]
+Number = TypeVar("Number", bound=np.generic)
 View = Callable[[Tensor], Tensor]
 Report = Callable[[int, int], None]
 """Called with the pictures done, and all of them."""
@@ -65,6 +67,7 @@ def craft(
     masks: NDArray[np.bool_],
     method: Method,
     seed: int,
+    threads: int,
     report: Report,
 ) -> Pictures:
     """Change the pictures inside their masks so that the surrogates find them similar to the faces to become.
@@ -75,43 +78,61 @@ def craft(
         masks: `(n, 112, 112)` bool.
         method: How to climb.
         seed: Fixes the random transformations; they are the same for all pictures.
+        threads: Batches at work side by side; the result does not depend on them.
         report: Told of the progress.
 
     Returns:
         Pictures like the originals, rounded to whole grey levels.
     """
-    changed = []
-    for part, originals, compares in _batches(pairs):
-        inside = torch.from_numpy(masks[part, None].astype(np.float32))
-        batch = _climb(surrogates, originals, compares, inside, method, seed)
-        changed.append(batch.permute(0, 2, 3, 1).round().to(torch.uint8).numpy())
-        report(sum(map(len, changed)), len(masks))
-    return np.concatenate(changed)
+
+    def climb(batch: _Batch) -> Pictures:
+        inside = torch.from_numpy(masks[batch.part, None].astype(np.float32))
+        changed = _climb(surrogates, batch.originals, batch.compares, inside, method, seed)
+        return changed.permute(0, 2, 3, 1).round().to(torch.uint8).numpy()
+
+    return _for_all(climb, pairs, threads, report)
 
 
-def pixel_worth(surrogates: Surrogates, pairs: Pairs, seed: int) -> NDArray[np.float32]:
+def pixel_worth(surrogates: Surrogates, pairs: Pairs, seed: int, threads: int, report: Report) -> NDArray[np.float32]:
     """Tell how strongly each pixel steers the surrogates: `(n, 112, 112)`, at least 0.
 
-    It is the size of the gradient, as a mean over a few noisy copies (Smilkov et al. 2017, SmoothGrad) and blurred:
-    what matters to one network to the pixel does not to another.
+    It is the size of the gradient, summed over a few noisy copies (after Smilkov et al. 2017, SmoothGrad) and blurred:
+    networks agree on where a face matters, not on the very pixel.
     """
     noise = torch.Generator().manual_seed(seed)
     shake = [NOISE * torch.randn((1, 3, SIDE, SIDE), generator=noise) for _ in range(COPIES)]
-    found = []
-    for _, originals, compares in _batches(pairs):
-        targets = _embed_all(surrogates, compares)
-        size = torch.zeros(len(originals), SIDE, SIDE)
+
+    def weigh(batch: _Batch) -> NDArray[np.float32]:
+        targets = _embed_all(surrogates, batch.compares)
+        size = torch.zeros(len(batch.originals), SIDE, SIDE)
         for copy, offset in enumerate(shake):
             view = _draw_view(copy, Method(COPIES), np.random.default_rng(seed))
-            size += _gradient(surrogates, originals + offset, targets, view).abs().sum(1)
-        found += [cv2.GaussianBlur(one, (0, 0), 2.0) for one in size.numpy()]
-    return np.stack(found)
+            size += _gradient(surrogates, batch.originals + offset, targets, view).abs().sum(1)
+        return np.stack([cv2.GaussianBlur(one, (0, 0), 2.0) for one in size.numpy()])
+
+    return _for_all(weigh, pairs, threads, report)
 
 
-def _batches(pairs: Pairs) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    for start in range(0, len(pairs.names), BATCH):
+class _Batch(NamedTuple):
+    part: slice
+    originals: Tensor
+    compares: Tensor
+
+
+def _for_all(work: Callable[[_Batch], NDArray[Number]], pairs: Pairs, threads: int, report: Report) -> NDArray[Number]:
+    """Do batches side by side, each on one thread: on a busy machine threads that share a batch wait for each other."""
+    torch.set_num_threads(1)
+    total, results = len(pairs.names), []
+
+    def do(start: int) -> NDArray[Number]:
         part = slice(start, start + BATCH)
-        yield part, _tensor(pairs.originals[part]), _tensor(pairs.compares[part])
+        return work(_Batch(part, _tensor(pairs.originals[part]), _tensor(pairs.compares[part])))
+
+    with ThreadPoolExecutor(threads) as pool:
+        for start, result in zip(range(0, total, BATCH), pool.map(do, range(0, total, BATCH)), strict=True):
+            results.append(result)
+            report(start + len(result), total)
+    return np.concatenate(results)
 
 
 def _climb(

@@ -14,7 +14,7 @@ disagree about its pixels or something hides in it.
 
 import struct
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -54,6 +54,7 @@ PNG_RULES: Final[dict[str, Rule]] = {
         Rule("PNG_GRAY", "refused", _SAVE_AS_RGB),
         Rule("PNG_PALETTE", "refused", _SAVE_AS_RGB),
         Rule("PNG_ALPHA", "refused", _SAVE_AS_RGB),
+        Rule("PNG_NO_ALPHA", "refused", "Save it as 8-bit RGBA; alpha above 0 marks the patch."),
         Rule("PNG_HEADER", "refused", _SAVE_AS_RGB),
         Rule("PNG_INTERLACED", "refused", "Save it without interlacing."),
         Rule("PNG_ANIMATED", "refused", "Send one still image."),
@@ -77,6 +78,7 @@ _FORBIDDEN: Final[dict[bytes, tuple[str, str]]] = {
 _COLOUR_TYPES: Final = {0: ("PNG_GRAY", "gray"), 3: ("PNG_PALETTE", "a palette"), 4: ("PNG_ALPHA", "gray with alpha"),
                         6: ("PNG_ALPHA", "RGB with alpha")}  # fmt: skip
 _RGB: Final = 2
+_RGBA: Final = 6
 _OTHER_FORMATS: Final = (
     (b"\xff\xd8\xff", "JPEG"), (b"GIF8", "GIF"), (b"BM", "BMP"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"),
     (b"%!PS", "EPS"), (b"\xc5\xd0\xd3\xc6", "EPS"), (b"%PDF", "PDF"), (b"\0\0\0\x0cjP  ", "JPEG 2000"),
@@ -85,31 +87,59 @@ _OTHER_FORMATS: Final = (
 )  # fmt: skip
 
 
-def decode_png(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Decode a plain 8-bit RGB PNG and nothing else.
+def decode_png(data: bytes, size: tuple[int, int], *, alpha: bool = False) -> NDArray[np.uint8]:
+    """Decode a plain 8-bit RGB PNG, or RGB with alpha where that is asked for, and nothing else.
 
     Args:
         data: The whole file.
         size: Height and width in pixels that the image must have.
+        alpha: Whether the image must have an alpha channel, instead of having none.
 
     Returns:
-        ``(h, w, 3)`` uint8, channels in the order red, green, blue.
+        ``(h, w, 3)`` uint8, channels in the order red, green, blue; with ``alpha`` a fourth one, not multiplied in.
 
     Raises:
         RuleBrokenError: The file breaks one of :data:`PNG_RULES`; its ``effect`` says whether the image is damaged
             (``failed``) or in a forbidden format (``refused``).
         PlatformError: OpenCV fails on verified rows: its installation is broken.
     """
-    compressed = _pixel_data(data, size)
-    rows = _inflated_rows(compressed, size)
-    plain = _stored_png(rows, compressed[-_ADLER_SIZE:], size)
-    pixels = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_COLOR_RGB)
-    if pixels is None or pixels.shape != (*size, 3):
+    layout = _Layout(*size, 4 if alpha else 3)
+    compressed = _pixel_data(data, layout)
+    rows = _inflated_rows(compressed, layout)
+    plain = _stored_png(rows, compressed[-_ADLER_SIZE:], layout)
+    way = cv2.IMREAD_UNCHANGED if alpha else cv2.IMREAD_COLOR_RGB
+    pixels = cv2.imdecode(np.frombuffer(plain, np.uint8), way)
+    if pixels is None or pixels.shape != layout:
         raise PlatformError("PNG_DECODER", "OpenCV cannot decode a PNG that was verified and written by this program.")
+    if alpha:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA)
     return pixels.astype(np.uint8, copy=False)
 
 
-def _pixel_data(data: bytes, size: tuple[int, int]) -> bytes:
+class _Layout(NamedTuple):
+    """The one shape that an image may have."""
+
+    height: int
+    width: int
+    channels: int
+
+    @property
+    def row(self) -> int:
+        """Bytes of a row: its filter and its pixels."""
+        return 1 + self.channels * self.width
+
+    @property
+    def most_chunks(self) -> int:
+        """How many chunks at most: an ordinary program writes at least 4 KiB of pixels into each."""
+        return _MOST_CHUNKS + self.height * self.row // 4096
+
+    @property
+    def colour(self) -> int:
+        """The header's colour type."""
+        return _RGB if self.channels == 3 else _RGBA
+
+
+def _pixel_data(data: bytes, layout: _Layout) -> bytes:
     """Walk the chunks; give the compressed pixel data if they are the ones that a plain PNG has."""
     if not data.startswith(_SIGNATURE):
         raise _not_png(data)
@@ -118,7 +148,7 @@ def _pixel_data(data: bytes, size: tuple[int, int]) -> bytes:
     parts: list[memoryview] = []
     at = len(_SIGNATURE)
     previous = b""
-    for _ in range(_MOST_CHUNKS):
+    for _ in range(layout.most_chunks):
         if at + 12 > len(data):
             raise RuleBrokenError(PNG_RULES["PNG_TRUNCATED"], "The file ends before its last chunk.")
         length, kind = _CHUNK.unpack_from(data, at)
@@ -128,7 +158,7 @@ def _pixel_data(data: bytes, size: tuple[int, int]) -> bytes:
         if zlib_ng.crc32(view[at + 4 : end - 4]) != _CRC.unpack_from(data, end - 4)[0]:
             raise RuleBrokenError(PNG_RULES["PNG_CRC"], "A chunk does not match its checksum.")
         if not headed:
-            _check_header(kind, data[at + 8 : end - 4], size)
+            _check_header(kind, data[at + 8 : end - 4], layout)
             headed = True
         elif kind == b"IDAT":
             if parts and previous != kind:
@@ -140,22 +170,25 @@ def _pixel_data(data: bytes, size: tuple[int, int]) -> bytes:
         elif kind != b"pHYs" or length != _PHYS_SIZE or parts or previous == kind:
             raise _forbidden_chunk(kind)
         at, previous = end, kind
-    raise RuleBrokenError(PNG_RULES["PNG_CHUNK"], f"The file has more than {_MOST_CHUNKS} chunks.")
+    raise RuleBrokenError(PNG_RULES["PNG_CHUNK"], f"The file has more than {layout.most_chunks} chunks.")
 
 
-def _check_header(kind: bytes, content: bytes, size: tuple[int, int]) -> None:
+def _check_header(kind: bytes, content: bytes, layout: _Layout) -> None:
     if kind != b"IHDR" or len(content) != _HEADER.size:
         raise RuleBrokenError(PNG_RULES["PNG_HEADER"], "The first chunk is not a header.")
     width, height, depth, colour, compression, filters, interlace = _HEADER.unpack(content)
-    if (height, width) != size:
-        text = f"The image is {width} by {height} pixels, it must be {size[1]} by {size[0]}."
+    if (height, width) != layout[:2]:
+        text = f"The image is {width} by {height} pixels, it must be {layout.width} by {layout.height}."
         raise RuleBrokenError(PNG_RULES["PNG_SIZE"], text)
     if depth != 8:
         raise RuleBrokenError(PNG_RULES["PNG_BIT_DEPTH"], f"The image has {depth} bits a channel, it must have 8.")
-    if colour in _COLOUR_TYPES:
+    if colour == _RGB != layout.colour:
+        raise RuleBrokenError(PNG_RULES["PNG_NO_ALPHA"], "The image's pixels are RGB, they must be RGB with alpha.")
+    if colour != layout.colour and colour in _COLOUR_TYPES:
         code, seen = _COLOUR_TYPES[colour]
-        raise RuleBrokenError(PNG_RULES[code], f"The image's pixels are {seen}, they must be RGB.")
-    if colour != _RGB or compression or filters or interlace > 1:
+        wanted = "RGB" if layout.colour == _RGB else "RGB with alpha"
+        raise RuleBrokenError(PNG_RULES[code], f"The image's pixels are {seen}, they must be {wanted}.")
+    if colour != layout.colour or compression or filters or interlace > 1:
         raise RuleBrokenError(PNG_RULES["PNG_HEADER"], "The header holds a value that PNG does not define.")
     if interlace:
         raise RuleBrokenError(PNG_RULES["PNG_INTERLACED"], "The image is interlaced.")
@@ -187,10 +220,9 @@ def _not_png(data: bytes) -> RuleBrokenError:
     return RuleBrokenError(PNG_RULES["PNG_NOT_PNG"], f"The file is not a PNG: it starts like {seen}.")
 
 
-def _inflated_rows(compressed: bytes, size: tuple[int, int]) -> bytes:
-    """Inflate the pixel data: exactly the rows of an image of this size, each a filter byte and ``3 · w`` bytes."""
-    height, width = size
-    expected = height * (1 + 3 * width)
+def _inflated_rows(compressed: bytes, layout: _Layout) -> bytes:
+    """Inflate the pixel data: exactly the rows of an image of this size, each a filter byte and its pixels."""
+    expected = layout.height * layout.row
     try:
         rows, ended, leftover = inflate(compressed, expected, ZLIB_STREAM)
     except DamagedStreamError as error:
@@ -201,12 +233,12 @@ def _inflated_rows(compressed: bytes, size: tuple[int, int]) -> bytes:
         raise RuleBrokenError(PNG_RULES["PNG_TRAILING_BYTES"], "Bytes follow the pixel data inside its chunk.")
     if len(rows) < expected or not ended:
         raise RuleBrokenError(PNG_RULES["PNG_TRUNCATED"], "The pixel data ends before the last row.")
-    if max(rows[:: 1 + 3 * width]) > _LAST_FILTER:
+    if max(rows[:: layout.row]) > _LAST_FILTER:
         raise RuleBrokenError(PNG_RULES["PNG_CORRUPT"], "A row uses a filter that PNG does not define.")
     return rows
 
 
-def _stored_png(rows: bytes, adler: bytes, size: tuple[int, int]) -> bytes:
+def _stored_png(rows: bytes, adler: bytes, layout: _Layout) -> bytes:
     """Write verified rows and their verified Adler-32 as a PNG without compression (RFC 1950, 1951: stored blocks)."""
     starts = range(0, len(rows), _LONGEST_STORED)
     pixels = [b"IDAT\x78\x01"]
@@ -218,11 +250,11 @@ def _stored_png(rows: bytes, adler: bytes, size: tuple[int, int]) -> bytes:
     for part in pixels:
         checksum = zlib_ng.crc32(part, checksum)
     length = len(rows) + 5 * len(starts) + 2 + _ADLER_SIZE
-    return b"".join((_header(size), _CRC.pack(length), *pixels, _CRC.pack(checksum), _END))
+    return b"".join((_header(layout), _CRC.pack(length), *pixels, _CRC.pack(checksum), _END))
 
 
 @lru_cache(maxsize=8)
-def _header(size: tuple[int, int]) -> bytes:
+def _header(layout: _Layout) -> bytes:
     """Give signature and header chunk of a plain PNG."""
-    chunk = b"IHDR" + _HEADER.pack(size[1], size[0], 8, _RGB, 0, 0, 0)
+    chunk = b"IHDR" + _HEADER.pack(layout.width, layout.height, 8, layout.colour, 0, 0, 0)
     return _SIGNATURE + _CRC.pack(_HEADER.size) + chunk + _CRC.pack(zlib_ng.crc32(chunk))

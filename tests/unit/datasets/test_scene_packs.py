@@ -34,8 +34,9 @@ def frames(count=COUNT, seed=1):
         box, cut = ((0, 0, 0, 0), np.zeros((0, 0), np.uint8)) if number % 2 else (
             (12, 9, 17, 12), rng.integers(0, 256, (3, 5), dtype=np.uint8))  # fmt: skip
         gain = rng.uniform(0.5, 1, (2, 3, 3)).astype(np.float32)
-        yield rng.integers(0, 256, (32, 48, 3), dtype=np.uint8), FacePose(
-            corners, gain, np.float32([1, 2, number]), box, cut
+        yield (
+            rng.integers(0, 256, (32, 48, 3), dtype=np.uint8),
+            FacePose(corners, gain, np.float32([1, 2, number]), box, cut),
         )
 
 

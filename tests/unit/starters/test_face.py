@@ -115,7 +115,9 @@ def test_the_ensemble_changes_whole_veils_and_nothing_else(kit: Path, tmp_path: 
     import masks
     import pictures
 
-    worths = gradients.pixel_worth(gradients.load_surrogates(kit), pictures.read_pairs(kit), 0)
+    worths = gradients.pixel_worth(
+        gradients.load_surrogates(kit), pictures.read_pairs(kit), 0, 2, lambda done, total: None
+    )
     for worth, (name, picture) in zip(worths, _pictures(tmp_path / "my.zip").items(), strict=True):
         differs = (picture != _original(kit, name)).any(axis=-1)
         np.testing.assert_array_equal(differs, masks.veil(PIXELS, worth))
@@ -127,6 +129,15 @@ def test_the_same_seed_gives_the_same_bytes(attack: str, kit: Path, tmp_path: Pa
     _attack(kit, attack, first, "--seed", "3")
     _attack(kit, attack, second, "--seed", "3")
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_threads_do_not_change_the_zip(kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import gradients  # type: ignore[import-not-found]
+
+    monkeypatch.setattr(gradients, "BATCH", 1)
+    _attack(kit, "ensemble", tmp_path / "one.zip")
+    _attack(kit, "ensemble", tmp_path / "three.zip", "--threads", "3")
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "three.zip").read_bytes()
 
 
 def test_a_picture_does_not_depend_on_how_many_follow(kit: Path, tmp_path: Path) -> None:

@@ -206,9 +206,19 @@ def test_a_damaged_image_is_a_failed_attack_and_never_a_half_decoded_one(code: s
     assert PNG_RULES[code].effect == "failed"
 
 
+def test_where_alpha_is_asked_for_it_is_kept_and_its_absence_is_refused() -> None:
+    canvas = np.random.default_rng(3).integers(0, 256, (*FACE.shape[:2], 4), dtype=np.uint8)
+    out = io.BytesIO()
+    PillowImage.fromarray(canvas).save(out, "PNG")
+    assert (decode_png(out.getvalue(), canvas.shape[:2], alpha=True) == canvas).all()
+    with pytest.raises(RuleBrokenError) as error:
+        decode_png(pillow(FACE, "RGB"), FACE.shape[:2], alpha=True)
+    assert error.value.rule.code == "PNG_NO_ALPHA"
+
+
 def test_every_code_of_a_png_is_provoked_above() -> None:
     provoked = {code for table in (BOMBS, CHUNKS, HEADERS, DAMAGED) for code, _ in table.values()}
-    assert provoked | {"PNG_NOT_PNG", "PNG_TRAILING_BYTES", "PNG_ANIMATED"} == set(PNG_RULES)
+    assert provoked | {"PNG_NOT_PNG", "PNG_TRAILING_BYTES", "PNG_ANIMATED", "PNG_NO_ALPHA"} == set(PNG_RULES)
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,7 @@ def greedy(boxes, scores, labels, limit):
     while left:
         best = left.pop(0)
         kept.append(best)
-        left = [
-            k for k in left if labels[k] != labels[best] or overlap_by_counting(boxes[k], boxes[best]) <= limit
-        ]
+        left = [k for k in left if labels[k] != labels[best] or overlap_by_counting(boxes[k], boxes[best]) <= limit]
     return kept
 
 
