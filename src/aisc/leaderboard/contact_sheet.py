@@ -112,7 +112,8 @@ def _adversarial_side(tile: Tile, connectivity: int) -> Image:
 
 def _outlined(picture: Image, labels: NDArray[np.int32], colour: tuple[int, int, int]) -> Image:
     """Draw a line of one sheet pixel around each region, outside of it: a region of single pixels stays visible."""
-    large = np.kron((labels > 0).astype(np.uint8), np.ones((_SCALE, _SCALE), dtype=np.uint8))
+    changed = (labels > 0).astype(np.uint8)
+    large = changed.repeat(_SCALE, axis=0).repeat(_SCALE, axis=1)
     around = (large == 0) & cv2.dilate(large, np.ones((3, 3), np.uint8)).astype(bool)
     drawn = picture.copy()
     drawn[around] = colour

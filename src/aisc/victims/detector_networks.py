@@ -45,7 +45,8 @@ class _Residual(nn.Module):
         self.body = nn.Sequential(_unit(width, width // 2, 1), _unit(width // 2, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x)
+        shortcut: Tensor = x + self.body(x)
+        return shortcut
 
 
 class AnchorDetector(nn.Module):
@@ -99,7 +100,7 @@ class DistanceDetector(nn.Module):
         self.head = nn.Conv2d(64, CLASSES + 5, 3, padding=1)
         self.sizes = nn.Parameter(torch.tensor([0.0, 0.0, 0.0]))
         nn.init.normal_(self.head.weight, std=0.01)
-        nn.init.constant_(self.head.bias[:CLASSES], -4.6)
+        nn.init.constant_(self.head.bias[:CLASSES], -4.6)  # type: ignore[index]
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         """Give the raw maps, finest first."""
@@ -127,7 +128,8 @@ class _Squeeze(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.gate(x)
+        gated: Tensor = x * self.gate(x)
+        return gated
 
 
 class PeakDetector(nn.Module):
@@ -149,7 +151,7 @@ class PeakDetector(nn.Module):
         )  # fmt: skip
         self.head = nn.Sequential(_unit(32, 40, 3, 1, 0.0), nn.Conv2d(40, CLASSES + 4, 1))
         last = self.head[1]
-        nn.init.constant_(last.bias[:CLASSES], -4.6)  # type: ignore[index, arg-type]
+        nn.init.constant_(last.bias[:CLASSES], -4.6)  # type: ignore[index]
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         """Give the raw map."""

@@ -194,9 +194,10 @@ def fill_detector(package: DetectorPackage) -> nn.Module:
 
 def export_detector(package: DetectorPackage, target: Path) -> None:
     """Write a built-in detector as one TorchScript file for participants: frames ``(n, 3, h, w)`` in, raw maps out."""
-    module = torch.jit.trace(fill_detector(package), torch.zeros(1, 3, *package.description.frame), check_trace=False)
+    example = torch.zeros(1, 3, *package.description.frame)
+    module = torch.jit.trace(fill_detector(package), example, check_trace=False)  # type: ignore[no-untyped-call]
     buffer = io.BytesIO()
-    torch.jit.save(module, buffer)  # type: ignore[no-untyped-call]
+    torch.jit.save(module, buffer)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(buffer.getvalue())
 
