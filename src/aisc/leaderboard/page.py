@@ -217,7 +217,8 @@ def _interval(entry: Entry, digits: int) -> str:
     if entry.interval is None:
         return ""
     half = (entry.interval.high - entry.interval.low) / 2
-    shown = digits if half == 0 else min(digits, max(0, 1 - math.floor(math.log10(half))))
+    # An interval of no width, such as that of an attack that never succeeds, has no noise to hide: four digits do.
+    shown = min(digits, 4) if half == 0 else min(digits, max(0, 1 - math.floor(math.log10(half))))
     return f"{entry.interval.low:.{shown}f} to {entry.interval.high:.{shown}f}"
 
 
