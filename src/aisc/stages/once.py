@@ -27,31 +27,32 @@ def once(
         The word that ``work`` returned, now or in the attempt that finished the step; ``""`` for none.
     """
     state = bench.ledger.runs.begin_step(run_key, step, bench.attempt)
-    if state.outputs is not None:
-        for name, path in outputs.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            bench.store.fetch(step_key(run_key, step, state.outputs["attempt"], name), path)
-        return str(state.outputs["word"])
     with noting_faults(bench, run_key, state):
+        if state.outputs is not None:
+            for name, path in outputs.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                bench.store.fetch(step_key(run_key, step, state.outputs["attempt"], name), path)
+            return str(state.outputs["word"])
         word = work(bench.ledger.runs.plan(run_key)) or ""
         for name, path in outputs.items():
             bench.store.put(step_key(run_key, step, state.attempt, name), path)
         bench.ledger.runs.finish_step(run_key, step, state.attempt, {"word": word, "attempt": state.attempt})
-    return word
+        return word
 
 
 @contextmanager
 def noting_faults(bench: Workbench, run_key: str, step: Step) -> Iterator[None]:
     """Write an exception of the body into the ledger, so that whoever ends the attempt knows whose fault it was."""
+    attempt = bench.attempt or step.attempt
     try:
         yield
     except AiscError as error:
         message = f"{step.name}: {error.message}"
-        bench.ledger.runs.note_fault(run_key, step.attempt, error.party, error.code, message)
+        bench.ledger.runs.note_fault(run_key, attempt, error.party, error.code, message)
         raise
     except Exception as error:
         message = f"{step.name}: {traceback.format_exception_only(error)[-1].strip()[:500]}"
-        bench.ledger.runs.note_fault(run_key, step.attempt, "platform", "INTERNAL_ERROR", message)
+        bench.ledger.runs.note_fault(run_key, attempt, "platform", "INTERNAL_ERROR", message)
         raise
 
 

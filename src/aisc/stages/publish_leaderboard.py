@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from aisc.errors import PlatformError, TransientError
 from aisc.leaderboard.board import Board, Bound, build_board
@@ -15,23 +15,18 @@ from aisc.leaderboard.signing import fingerprint, sign
 from aisc.ledger.competition import Publication
 from aisc.season import Season, StageRef
 from aisc.stages.boards import board_key, latest_board, load_board
-from aisc.stages.rank_stage import measure
+from aisc.stages.rank_stage import measure, rank_stage
 from aisc.workbench import Workbench
 
 PUBLIC_KEY = "board-key.pub.pem"
 
 
-@retry(
-    retry=retry_if_exception_type(TransientError),
-    stop=stop_after_attempt(20),
-    wait=wait_random_exponential(multiplier=0.05, max=2),
-    reraise=True,
-)
 def publish_leaderboard(bench: Workbench, season: Season, stage: str, entries: Sequence[Entry], key: Path) -> Board:
     """Publish a stage's board, unless the last one says the same.
 
     The board's bytes are stored first, under their digest; the ledger then takes the number by compare-and-swap; the
-    pages follow and can be laid out again at any time. Of two publishers at once one wins and the other builds on it.
+    pages follow and can be laid out again at any time. Of two publishers at once one wins; the other ranks anew and
+    builds on it, so that no older ranking ends up on top of a newer one.
 
     Args:
         bench: Ledger, store and cache.
@@ -44,6 +39,21 @@ def publish_leaderboard(bench: Workbench, season: Season, stage: str, entries: S
         The stage's latest board.
     """
     ref = season.stage(stage)
+    for attempt in Retrying(
+        retry=retry_if_exception_type(TransientError),
+        stop=stop_after_attempt(20),
+        wait=wait_random_exponential(multiplier=0.05, max=2),
+        reraise=True,
+    ):
+        with attempt:
+            first = attempt.retry_state.attempt_number == 1
+            _append(bench, season, ref, entries if first else rank_stage(bench, season, stage), key)
+    return lay_out(bench, season, ref, key.with_name(PUBLIC_KEY))
+
+
+def _append(bench: Workbench, season: Season, ref: StageRef, entries: Sequence[Entry], key: Path) -> None:
+    """Append the next board to its chain; raises ``BOARD_RACE`` when another publisher was faster."""
+    stage = ref.path
     version = bench.ledger.stages.pinned(stage)
     if version is None:
         raise PlatformError("STAGE_NOT_SWEPT", f"{stage} has no pinned version.", "Sweep the stage first.")
@@ -60,14 +70,11 @@ def publish_leaderboard(bench: Workbench, season: Season, stage: str, entries: S
         previous=previous,
         top=ref.stage.advance.top if ref.stage.advance else None,
     )
-    if previous is None or not _says_the_same(previous, board):
-        data = board.as_bytes()
-        bench.store.put(board_key(stage, board.sha256), data)
-        bench.store.put(signature_key(stage, board.sha256), sign(data, key))
-        bench.ledger.publications.append(
-            stage, board.number, board.sha256, board.previous_sha256 or None, version.sha256
-        )
-    return lay_out(bench, season, ref, key.with_name(PUBLIC_KEY))
+    if previous is not None and _says_the_same(previous, board):
+        return
+    bench.store.put(board_key(stage, board.sha256), board.as_bytes())
+    bench.store.put(signature_key(stage, board.sha256), sign(board.as_bytes(), key))
+    bench.ledger.publications.append(stage, board.number, board.sha256, board.previous_sha256 or None, version.sha256)
 
 
 def signature_key(stage: str, sha256: str) -> str:

@@ -85,6 +85,12 @@ def test_the_page_says_what_the_scores_are_bound_to(board: Any, entry: Any) -> N
         assert text in page
 
 
+def test_an_interval_of_no_width_is_short_enough_for_a_phone(board: Any, entry: Any) -> None:
+    page = render_board(board([entry("a", 0.0, interval=Interval(0.0, 0.0))]))
+    assert "0.0000 to 0.0000" in page
+    assert "0.000000 to 0.000000" not in page
+
+
 def test_an_empty_board_says_so(board: Any) -> None:
     assert "Nothing is ranked yet." in render_board(board())
 
