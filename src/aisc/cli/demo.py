@@ -127,7 +127,9 @@ def _attack(kit: Path, attack: str, target: Path) -> None:
     making = target.with_suffix(".making.zip")
     script = kit / "starter" / "attack.py"
     done = subprocess.run(  # noqa: S603 - our own starter kit
-        [sys.executable, str(script), str(kit), "--attack", attack, "--out", str(making)], check=False
+        [sys.executable, str(script), str(kit), "--attack", attack, "--out", str(making)],
+        stdout=sys.stderr,
+        check=False,
     )
     if done.returncode != 0:
         raise PlatformError(
