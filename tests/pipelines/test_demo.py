@@ -25,7 +25,7 @@ def test_the_demo_ends_with_three_boards_and_says_where_everything_is(tmp_path):
         assert {row["entry"]["team"] for row in boards[stage]["ranked"]} == {"Rectangle", "Momentum", "Ensemble"}
     assert [entry["reason_code"] for entry in boards["face/preliminary"]["unranked"]] == ["PNG_BIT_DEPTH"]
     final = boards["face/final"]
-    assert [(row["rank"], row["entry"]["team"]) for row in final["ranked"]] == [(1, "Ensemble"), (1, "Momentum")]
+    assert [(row["rank"], row["entry"]["team"]) for row in final["ranked"]] == [(1, "Momentum"), (1, "Ensemble")]
     assert [entry["reason_code"] for entry in final["unranked"]] == ["PATCH_TOO_LARGE"]
     bundle = folder / "results" / "face" / "preliminary" / "Ensemble"
     assert (bundle / "contact-sheet.png").stat().st_size > 10_000

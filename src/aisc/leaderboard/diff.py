@@ -100,7 +100,8 @@ def diff(before: Board, after: Board) -> BoardDiff:
 
 def as_table(change: BoardDiff, *, everything: bool = False) -> RenderableType:
     """Draw a difference for a terminal; unchanged teams only with ``everything``."""
-    table = Table(title=f"board {change.before[0]} → board {change.after[0]}", title_justify="left")
+    same = "" if everything or change.changed else ": no rank and no score changed"
+    table = Table(title=f"board {change.before[0]} → board {change.after[0]}{same}", title_justify="left")
     for name, side in (("", "left"), ("team", "left"), ("rank", "right"), ("score", "right"), ("change", "right")):
         table.add_column(name, justify="right" if side == "right" else "left")
     for move in change.moves if everything else change.changed:
