@@ -80,6 +80,12 @@ def test_a_round_scores_ranks_and_refuses(rig):
     page = rig.folder / "artifacts" / "site" / "face" / "preliminary" / "index.html"
     assert "Alpha" in page.read_text()
     assert rig.json("leaderboard", "verify", STAGE)["ok"]
+    (page.parent / "board-0001.json").write_text(
+        (page.parent / "board-0001.json").read_text().replace("Alpha", "Omega")
+    )
+    assert rig.json("leaderboard", "verify", STAGE, code=1)["problems"][0]["code"] == "SITE_DIFFERS"
+    rig.run("leaderboard", "publish", STAGE)
+    assert rig.json("leaderboard", "verify", STAGE)["ok"]
     assert rig.processes() == []
     assert not any((rig.folder / "cache" / "pipelines").iterdir()), "artifacts of finished packages are removed"
 

@@ -1,6 +1,7 @@
 """``aisc leaderboard``: show, publish, verify and compare boards."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +14,9 @@ from aisc.errors import UsageError
 from aisc.leaderboard.board import Board
 from aisc.leaderboard.diff import as_table
 from aisc.leaderboard.diff import diff as compare
-from aisc.leaderboard.signing import verify_chain
+from aisc.leaderboard.signing import ChainProblem, verify_chain
 from aisc.stages.boards import latest_board, load_board
-from aisc.stages.publish_leaderboard import export_chain, publish_leaderboard
+from aisc.stages.publish_leaderboard import check_site, export_chain, publish_leaderboard
 from aisc.stages.rank_stage import rank_stage
 
 app = typer.Typer(help="Show, publish, verify and compare boards.", no_args_is_help=True)
@@ -64,20 +65,28 @@ def verify(
     Example: aisc leaderboard verify ./downloaded --key board-key.pub.pem
     """
     folder = Path(place)
+    beside: tuple[ChainProblem, ...] = ()
     if folder.is_dir():
         public = key or folder / PUBLIC_KEY
         report = verify_chain(folder, public, head=head)
+        checked = "board-NNNN.json and signatures in the folder; a page or table beside them may still say otherwise"
+        if key is None:
+            checked += ". The key came from the same folder: compare its fingerprint with the organizers' own"
     else:
         with open_workspace(season) as workspace, tempfile.TemporaryDirectory() as scratch:
-            workspace.season.stage(place)
+            _board(workspace, place, None)
             export_chain(workspace.bench, place, Path(scratch))
             report = verify_chain(Path(scratch), key or workspace.key.with_name(PUBLIC_KEY), head=head)
+            beside = tuple(check_site(workspace.bench, place))
+        checked = "signed boards in the store, and the published JSON, CSV and signatures"
+    report = replace(report, problems=report.problems + beside)
 
     def render() -> None:
         for problem in report.problems:
             say(f"{problem.code} {problem.file}: {problem.message}")
         verdict = "hold" if report.ok else "DO NOT HOLD"
         say(f"{report.boards} boards {verdict}; newest {report.head_sha256[:16]}, key {report.key}")
+        say(f"Checked: {checked}.")
 
     emit(report.as_json(), as_json, render)
     if not report.ok:

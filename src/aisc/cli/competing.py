@@ -12,7 +12,6 @@ from aisc.cli.console import DEFAULT_SEASON, Json, SeasonFile, StageName, emit, 
 from aisc.cli.workspace import Workspace, open_workspace
 from aisc.errors import UsageError
 from aisc.kit import open_kit
-from aisc.leaderboard.bundle import findings_md
 from aisc.ledger.runs import FINAL_STATES, Run
 from aisc.reception import gate, receive
 from aisc.stages.evidence import evidence_table
@@ -23,6 +22,7 @@ from aisc.tracks.face import FaceLimits, check_images
 from aisc.workbench import unpack
 
 POLL_SECONDS = 1.0
+SHOWN_FINDINGS = 5
 
 
 def check(
@@ -74,11 +74,14 @@ def submit(
     Example: aisc submit face/preliminary my.zip --team "Patch Adams"
     """
     with open_workspace(season) as workspace:
+        known = {receipt.id for receipt in workspace.bench.ledger.submissions.all(stage=stage)}
         receipt = receive(workspace.bench, workspace.season, stage, team, file)
         door = gate(workspace.season, workspace.season.stage(stage))
         left = workspace.bench.ledger.submissions.attempts_left(team, stage, door)
 
     def render() -> None:
+        if receipt.id in known:
+            say("These bytes were received before; this is their receipt, and no attempt was used.")
         say(f"Receipt  {receipt.id}")
         say(f"Team     {receipt.team}")
         say(f"Stage    {receipt.stage}")
@@ -86,7 +89,7 @@ def submit(
         say(f"Received {receipt.received_at:%Y-%m-%d %H:%M:%S.%f} UTC")
         say(f"Left     {'no limit' if left is None else f'{left} attempts'}")
 
-    emit(receipt._asdict() | {"attempts_left": left}, as_json, render)
+    emit(receipt._asdict() | {"attempts_left": left, "repeated": receipt.id in known}, as_json, render)
 
 
 def status(
@@ -185,6 +188,17 @@ def _status(workspace: Workspace, receipt: dict[str, object], run: Run | None) -
 
 
 def _show_report(file: Path, report: ImagesReport, counts: dict[str, int]) -> None:
-    say(findings_md(report.findings, team=file.stem, submission=file.name))
+    effects = {"refused": "refuses the submission", "failed": "a failed attempt", "note": "for information"}
+    for code, count in report.findings.counts.items():
+        listed = [finding for finding in report.findings.listed if finding.code == code]
+        say(f"{code}, {count} {'time' if count == 1 else 'times'}: {effects[listed[0].effect]}")
+        for finding in listed[:SHOWN_FINDINGS]:
+            say(f"  {finding.where + ': ' if finding.where else ''}{finding.message}")
+        if count > SHOWN_FINDINGS:
+            say(f"  and {count - SHOWN_FINDINGS} more")
+        say(f"  → {listed[0].remedy}")
     table("", ["Images", "Count"], [(name, count) for name, count in counts.items() if count])
-    say("REFUSED: fix the findings above." if report.findings.refused else "ACCEPTED: the pipeline would score it.")
+    if report.findings.refused:
+        say(f"REFUSED: {file.name} would get no score; mend what refuses it.")
+    else:
+        say(f"ACCEPTED: {int(report.legal.sum())} of {len(report.images)} images count.")

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from aisc.errors import AiscError
+from aisc.season import SeasonError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of text for a person.")]
 SeasonFile = Annotated[
@@ -54,7 +55,14 @@ def say(text: str) -> None:
 def complain(error: AiscError, as_json: bool) -> None:
     """Print an error: code, sentence, remedy."""
     if as_json:
-        fault = {"code": error.code, "message": error.message, "remedy": error.remedy, "party": error.party}
+        fault: dict[str, object] = {
+            "code": error.code,
+            "message": error.message,
+            "remedy": error.remedy,
+            "party": error.party,
+        }
+        if isinstance(error, SeasonError):
+            fault["problems"] = [problem._asdict() for problem in error.problems]
         print(json.dumps({"error": fault}, indent=2, ensure_ascii=False))
         return
     err.print(f"{error.code}", style="bold red", end=" ")

@@ -66,11 +66,11 @@ def verify(name: DataName, season: SeasonFile = DEFAULT_SEASON, as_json: Json = 
 
     Example: aisc data verify faces/pairs
     """
-    with open_workspace(season) as workspace, tempfile.TemporaryDirectory(dir=workspace.bench.cache) as scratch:
+    with open_workspace(season) as workspace, workspace.bench.scratch() as scratch:
         asset = workspace.bench.ledger.assets.current("data", name)
         shutil.rmtree(workspace.bench.cache / f"data-{asset.sha256}", ignore_errors=True)
         folder = workspace.bench.asset(asset)
-        decode_pairs(folder, Path(scratch))
+        decode_pairs(folder, scratch)
         pairs = count_pairs(folder)
     found = {"name": name, "sha256": asset.sha256, "pairs": pairs}
     emit(found, as_json, lambda: say(f"{name} holds: {pairs} pairs, every file as registered ({asset.sha256[:12]})."))

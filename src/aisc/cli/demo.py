@@ -24,7 +24,7 @@ from aisc.kit import write_kit
 from aisc.leaderboard.board import Board
 from aisc.reception import receive
 from aisc.season import season_text
-from aisc.stages.sweep_stage import enter_stage
+from aisc.stages.sweep_stage import enter_stage, taking_part
 from aisc.synthetic.faces.pairs import make_pairs
 from aisc.victims.builtin import builtin_names, builtin_package
 from aisc.workbench import unpack
@@ -169,8 +169,8 @@ def _finish(opened: Workspace, workspace: Path, quiet: bool) -> dict[str, Board]
         if not ledger.reviews.latest(stage):
             table = workspace / f"{stage.replace('/', '-')}-review.csv"
             table.write_text(form)
-            teams = {team.name.casefold(): team for team in ledger.teams.all()}
-            ledger.reviews.add(stage, "demo", read_reviews(table, opened.season.stage(stage), teams))
+            ref = opened.season.stage(stage)
+            ledger.reviews.add(stage, "demo", read_reviews(table, ref, taking_part(opened.bench, ref)))
         boards[stage] = run_round(opened, stage, quiet=quiet)
     return boards
 

@@ -14,9 +14,10 @@ import typer
 
 from aisc import __version__
 from aisc.cli.console import DEFAULT_SEASON, Json, SeasonFile, emit, table
-from aisc.cli.workspace import Workspace, open_workspace
+from aisc.cli.workspace import PUBLIC_KEY, Workspace, open_workspace
 from aisc.engine.packages import package_path
 from aisc.errors import AiscError
+from aisc.leaderboard.signing import check_key_pair
 from aisc.stages.sweep_stage import preflight
 from aisc.store import count_winners
 
@@ -86,7 +87,7 @@ def _season(workspace: Workspace) -> list[Finding]:
     findings = [
         _tried("ledger", lambda: f"{len(bench.ledger.teams.all())} teams, time {bench.ledger.now():%Y-%m-%d %H:%M:%S}"),
         _tried("store", race),
-        _tried("signing key", lambda: str(workspace.key) if workspace.key.exists() else ""),
+        _tried("signing key", lambda: check_key_pair(workspace.key, workspace.key.with_name(PUBLIC_KEY))),
     ]
     stages = [_tried(ref.path, partial(_version, workspace, ref.path), "warn") for ref in season.stages()]
     return findings + stages

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ValidationError
 from aisc.cli.console import DEFAULT_SEASON, Json, SeasonFile, StageName, emit, table
 from aisc.cli.workspace import open_workspace
 from aisc.errors import UsageError
-from aisc.ledger.teams import Team
 from aisc.season import StageRef
+from aisc.stages.sweep_stage import taking_part
 from aisc.tracks.face import ExpertVerdict, PhysicalResult
 
 
@@ -31,16 +31,23 @@ def review(
     """
     with open_workspace(season) as workspace:
         ref = workspace.season.stage(stage)
-        teams = {team.name.casefold(): team for team in workspace.bench.ledger.teams.all()}
-        contents = read_reviews(file, ref, teams)
+        contents = read_reviews(file, ref, taking_part(workspace.bench, ref))
         workspace.bench.ledger.reviews.add(stage, reviewer, contents)
     shown = [[team, *content.values()] for team, content in contents.items()]
     columns = ["team", *next(iter(contents.values()))]
     emit({"stage": stage, "reviews": contents}, as_json, lambda: table(f"Entered for {stage}", columns, shown))
 
 
-def read_reviews(file: Path, ref: StageRef, teams: dict[str, Team]) -> dict[str, dict[str, Any]]:
-    """Read a review table: what is said of every team; every wrong row is named.
+def read_reviews(file: Path, ref: StageRef, entries: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Read a review table; every wrong row is named.
+
+    Args:
+        file: The table.
+        ref: The stage.
+        entries: Who takes part, and with which submission; a review speaks of that submission alone.
+
+    Returns:
+        What is said of every team, with the submission that it is said of.
 
     Raises:
         UsageError: ``REVIEW_FILE`` or ``REVIEW_ROWS``, with one line a problem.
@@ -55,7 +62,12 @@ def read_reviews(file: Path, ref: StageRef, teams: dict[str, Team]) -> dict[str,
     given = reader.fieldnames or []
     required = [name for name, field in form.model_fields.items() if field.is_required()]
     if not set(required) <= set(given) or not set(given) <= set(wanted):
-        raise UsageError("REVIEW_FILE", f"{file} has the columns {given}.", f"The form asks for {', '.join(wanted)}.")
+        raise UsageError(
+            "REVIEW_FILE",
+            f"{file} has the columns {', '.join(given) or 'of an empty file'}.",
+            f"The form asks for {', '.join(wanted)}.",
+        )
+    names = {team.casefold(): team for team in entries}
     contents: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
     for raw in reader:
@@ -63,16 +75,19 @@ def read_reviews(file: Path, ref: StageRef, teams: dict[str, Team]) -> dict[str,
         try:
             row = form.model_validate({name: value for name, value in raw.items() if value not in (None, "")})
         except ValidationError as error:
-            problems += [f"{where}: {'.'.join(map(str, e['loc'])) or 'row'}: {e['msg']}." for e in error.errors()]
+            problems += [
+                f"{where}: {'.'.join(map(str, e['loc'])) or 'row'} = {e['input']!r}: {e['msg']}."
+                for e in error.errors()
+            ]
             continue
         content = row.model_dump()
-        team = teams.get(str(content.pop("team")).casefold())
+        team = names.get(str(content.pop("team")).casefold())
         if team is None:
-            problems.append(f"{where}: there is no team {raw['team']!r}.")
-        elif team.name in contents:
-            problems.append(f"{where}: {team.name!r} is listed twice.")
+            problems.append(f"{where}: {raw['team']!r} has no entry in {ref.path} (yet).")
+        elif team in contents:
+            problems.append(f"{where}: {team!r} is listed twice.")
         else:
-            contents[team.name] = content
+            contents[team] = content | {"submission": entries[team]}
     if not contents and not problems:
         problems.append(f"{file.name} has no rows.")
     if problems:

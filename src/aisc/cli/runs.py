@@ -10,6 +10,7 @@ from aisc.cli.workspace import Workspace, open_workspace
 from aisc.errors import UsageError
 from aisc.ledger.runs import FINAL_STATES, Run
 
+LAST_LINES = 30
 app = typer.Typer(help="List, watch, read, retry and cancel runs.", no_args_is_help=True)
 RunKey = Annotated[str, typer.Argument(metavar="RUN", help="A run's key, or enough of its beginning.")]
 StageOption = Annotated[str | None, typer.Option("--stage", help="Only this stage.")]
@@ -48,8 +49,13 @@ def watch(stage: StageOption = None, season: SeasonFile = DEFAULT_SEASON, as_jso
 
 
 @app.command()
-def logs(run: RunKey, season: SeasonFile = DEFAULT_SEASON, as_json: Json = False) -> None:
-    """Show a run's attempts and steps, and the log of its tasks.
+def logs(
+    run: RunKey,
+    full: Annotated[bool, typer.Option("--full", help="All of the tasks' output, not only its end.")] = False,
+    season: SeasonFile = DEFAULT_SEASON,
+    as_json: Json = False,
+) -> None:
+    """Show the end of the log of a run's tasks, then its attempts and steps.
 
     Example: aisc runs logs 3f9a
     """
@@ -61,12 +67,15 @@ def logs(run: RunKey, season: SeasonFile = DEFAULT_SEASON, as_json: Json = False
         text = file.read_text(errors="replace") if file.exists() else ""
 
     def render() -> None:
+        lines = text.splitlines()
+        say("\n".join(lines if full else lines[-LAST_LINES:]) or f"No log at {file}.")
+        if len(lines) > LAST_LINES and not full:
+            say(f"(the last {LAST_LINES} of {len(lines)} lines of {file}; --full shows all)")
         _table([found])
         tried = [(a.number, a.started_at, a.ended_at, a.outcome, a.code, a.message) for a in attempts]
         table("Attempts", ["No", "Started (UTC)", "Ended", "Outcome", "Code", "Message"], tried)
         done = [(s.name, s.begun, s.attempt, s.started_at, s.finished_at) for s in steps]
         table("Steps", ["Step", "Begun", "Last in attempt", "Started (UTC)", "Finished"], done)
-        say(text or f"No log at {file}.")
 
     found_json = {
         "run": found._asdict(),

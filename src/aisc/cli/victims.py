@@ -77,7 +77,9 @@ def import_(
         else:
             folder = path if path.is_dir() else builtin_package(source)
         description = load_package(folder).description
-        workspace.bench.register("victim", name or description.name, folder)
+        asset = workspace.bench.register("victim", name or description.name, folder)
+    if not as_json:
+        say(f"Victim {asset.name} is {asset.sha256[:12]} from now on.")
     _show(description, as_json)
 
 

@@ -53,7 +53,8 @@ def open_workspace(season_file: Path) -> Iterator[Workspace]:
     ledger = open_ledger(season.ledger_url, create=True)
     try:
         key = folder / "keys" / PRIVATE_KEY
-        if not key.exists():
+        # A lost private key is no reason for a second one: the boards that it signed name the public half.
+        if not key.exists() and not key.with_name(PUBLIC_KEY).exists():
             key.parent.mkdir(mode=0o700, exist_ok=True)
             make_key(key, key.with_name(PUBLIC_KEY))
         bench = Workbench(ledger, open_store(season.store_url), folder / "cache")

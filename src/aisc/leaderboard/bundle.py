@@ -127,7 +127,10 @@ def findings_md(findings: Findings, *, team: str, submission: str) -> str:
     for code in sorted(first, key=lambda each: (order[first[each].effect], -findings.counts[each], each)):
         listed = [finding for finding in findings.listed if finding.code == code]
         count = findings.counts[code]
-        lines += [f"## {code}, {count} {'time' if count == 1 else 'times'}", "", _EFFECTS[first[code].effect], ""]
+        effect = _EFFECTS[first[code].effect]
+        if findings.refused and first[code].effect == "failed":
+            effect = "Beside what refuses the submission: each of these alone would be a failed attempt."
+        lines += [f"## {code}, {count} {'time' if count == 1 else 'times'}", "", effect, ""]
         lines += [f"- {_code(each.where) + ': ' if each.where else ''}{_plain(each.message)}" for each in listed]
         lines += [f"- and {count - len(listed)} more of the same kind"] if count > len(listed) else []
         remedies = dict.fromkeys(each.remedy for each in listed if each.remedy)

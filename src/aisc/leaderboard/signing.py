@@ -22,6 +22,7 @@ from aisc.errors import UsageError
 from aisc.leaderboard.board import Board
 
 _NUMBERED = re.compile(r"board-(\d{4,})\.json")
+_RESTORE = "Restore it from its backup; only the key that signed a chain can add to it."
 _AGAIN = "Fetch the folder again from the organizers, and tell them if it stays."
 
 
@@ -112,7 +113,9 @@ def sign(data: bytes, private: Path) -> bytes:
             mode = stat.S_IMODE(os.fstat(source.fileno()).st_mode)
             pem = source.read()
     except OSError as error:
-        raise UsageError("KEY_UNREADABLE", f"the signing key {private} cannot be read: {error.strerror}.") from error
+        raise UsageError(
+            "KEY_UNREADABLE", f"the signing key {private} cannot be read: {error.strerror}.", _RESTORE
+        ) from error
     if mode & 0o077:
         raise UsageError(
             "KEY_FILE_OPEN",
@@ -122,10 +125,28 @@ def sign(data: bytes, private: Path) -> bytes:
     try:
         key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise UsageError("KEY_UNREADABLE", f"{private} is no unencrypted PEM private key.") from error
+        raise UsageError("KEY_UNREADABLE", f"{private} is no unencrypted PEM private key.", _RESTORE) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise UsageError("KEY_UNREADABLE", f"{private} is not an Ed25519 key.", "Make one with make_key.")
     return key.sign(data)
+
+
+def check_key_pair(private: Path, public: Path) -> str:
+    """Try a signing key: sign something and verify it with the public half.
+
+    Returns:
+        The public key's fingerprint.
+
+    Raises:
+        UsageError: ``KEY_UNREADABLE``, ``KEY_FILE_OPEN``, or ``KEY_MISMATCH`` when the two are of different pairs.
+    """
+    try:
+        _public_key(public).verify(sign(b"aisc", private), b"aisc")
+    except InvalidSignature as error:
+        raise UsageError(
+            "KEY_MISMATCH", f"{private} and {public} are not halves of one key.", "Restore both from the same backup."
+        ) from error
+    return fingerprint(public)
 
 
 def fingerprint(public: Path) -> str:
@@ -195,7 +216,9 @@ def _public_key(path: Path) -> Ed25519PublicKey:
     try:
         key = serialization.load_pem_public_key(path.read_bytes())
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
-        raise UsageError("KEY_UNREADABLE", f"{path} is no readable PEM public key.") from error
+        raise UsageError(
+            "KEY_UNREADABLE", f"{path} is no readable PEM public key.", "Name the organizers' public key with --key."
+        ) from error
     if not isinstance(key, Ed25519PublicKey):
         raise UsageError("KEY_UNREADABLE", f"{path} is not an Ed25519 public key.")
     return key

@@ -14,6 +14,7 @@ from aisc.ledger.database import Database
 from aisc.ledger.models import TeamRow
 
 _NAME = re.compile(r"\w(?:[\w .'&+-]{0,62}[\w.+])?")
+_ALIKE = {"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"}
 _EMAIL = re.compile(r"[^@\s<>]{1,64}@[^@\s<>]{1,190}")
 
 
@@ -46,6 +47,11 @@ def checked_name(name: str) -> str:
             "TEAM_NAME",
             f"{name!r} is not a team's name.",
             "Use 1 to 64 letters, digits, single blanks and _ . ' & + - and begin with a letter or digit.",
+        )
+    scripts = {unicodedata.name(letter, "").partition(" ")[0] for letter in normal if letter.isalpha()}
+    if len(scripts & _ALIKE) > 1:
+        raise UsageError(
+            "TEAM_NAME", f"{name!r} mixes letters of scripts that look alike.", "Write the name in one script."
         )
     return normal
 

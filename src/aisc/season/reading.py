@@ -59,7 +59,11 @@ def load_season(path: Path) -> Season:
         document = read_yaml(path)
     except OSError as error:
         message = f"The season file {path} cannot be read: {error.strerror or error}."
-        raise UsageError("SEASON_UNREADABLE", message, "Make one with 'aisc season init'.") from error
+        raise UsageError(
+            "SEASON_UNREADABLE",
+            message,
+            "Name yours with --season FILE or AISC_SEASON, or make one with 'aisc season init'.",
+        ) from error
     if document.data is None and document.problems:
         raise SeasonError(path, tuple(_placed(document)))
     if not isinstance(document.data, dict):

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from aisc.errors import PlatformError, TransientError
+from aisc.errors import TransientError, UsageError
 from aisc.leaderboard.board import Board, Bound, build_board
 from aisc.leaderboard.entry import Entry
 from aisc.leaderboard.page import Link, Links, Listed, render_board, render_index
 from aisc.leaderboard.sheet import as_csv
-from aisc.leaderboard.signing import fingerprint, sign
+from aisc.leaderboard.signing import ChainProblem, fingerprint, sign
 from aisc.ledger.competition import Publication
 from aisc.season import Season, StageRef
 from aisc.stages.boards import board_key, latest_board, load_board
@@ -56,7 +56,9 @@ def _append(bench: Workbench, season: Season, ref: StageRef, entries: Sequence[E
     stage = ref.path
     version = bench.ledger.stages.pinned(stage)
     if version is None:
-        raise PlatformError("STAGE_NOT_SWEPT", f"{stage} has no pinned version.", "Sweep the stage first.")
+        raise UsageError(
+            "STAGE_NOT_SWEPT", f"Nothing of {stage} was evaluated yet.", f"Run 'aisc round run {stage}' first."
+        )
     previous = latest_board(bench, stage)
     board = build_board(
         season=season.season,
@@ -89,8 +91,8 @@ def lay_out(bench: Workbench, season: Season, ref: StageRef, public_key: Path) -
         folder = f"site/{ref.path}"
         names = [f"board-{publication.number:04d}" for publication in chain]
         for position, publication in enumerate(chain):
-            # The signature comes last: where it is, the rest of that board is.
-            if bench.store.stat(f"{folder}/{names[position]}.sig") is None:
+            # The signature comes last: where it and the board are as signed, the rest of that board is there.
+            if not _is_laid_out(bench, publication, f"{folder}/{names[position]}"):
                 _lay_out_board(bench, publication, f"{folder}/{names[position]}", names[:position], public_key)
         bench.store.replace(f"{folder}/{PUBLIC_KEY}", public_key.read_bytes())
         for suffix, kind in (("json", "application/json"), ("csv", "text/csv")):
@@ -111,6 +113,26 @@ def export_chain(bench: Workbench, stage: str, target: Path) -> None:
         name.with_suffix(".sig").write_bytes(bench.store.read(signature_key(stage, publication.sha256)))
 
 
+def check_site(bench: Workbench, stage: str) -> list[ChainProblem]:
+    """Compare the published board files and tables of a stage with what was signed."""
+    problems = []
+    chain = bench.ledger.publications.all(stage)
+    for publication in chain:
+        board = load_board(bench, publication)
+        files = {
+            "json": board.as_bytes(),
+            "csv": as_csv(board).encode(),
+            "sig": bench.store.read(signature_key(stage, publication.sha256)),
+        }
+        names = [f"board-{publication.number:04d}"] + (["board"] if publication is chain[-1] else [])
+        for name in [f"{one}.{suffix}" for one in names for suffix in files if one != "board" or suffix != "sig"]:
+            key = f"site/{stage}/{name}"
+            if bench.store.stat(key) is None or bench.store.read(key) != files[name.rpartition(".")[2]]:
+                text = f"the published file is not what was signed; 'aisc leaderboard publish {stage}' mends it."
+                problems.append(ChainProblem(key, "SITE_DIFFERS", text))
+    return problems
+
+
 def _says_the_same(previous: Board, board: Board) -> bool:
     """Compare all but a board's place in the chain and its time."""
     same_place = replace(
@@ -120,6 +142,15 @@ def _says_the_same(previous: Board, board: Board) -> bool:
         generated_at=previous.generated_at,
     )
     return same_place == previous
+
+
+def _is_laid_out(bench: Workbench, publication: Publication, name: str) -> bool:
+    copies = {f"{name}.json": board_key, f"{name}.sig": signature_key}
+    return all(
+        bench.store.stat(copy) is not None
+        and bench.store.read(copy) == bench.store.read(key(publication.stage, publication.sha256))
+        for copy, key in copies.items()
+    )
 
 
 def _lay_out_board(

@@ -80,10 +80,10 @@ def _computed_row(
         return None
     if not scored:
         return _unscored_row(team, judged[-1], verdicts[judged[-1].id], len(receipts))
-    best = ref.stage.entries == "best"
-    counting = max(scored, key=lambda receipt: (scores[receipt.id].value if best else 0.0, receipt.received_at))
+    # Receipts come in the order they were received, and of equally good ones the first counts.
+    counting = max(scored, key=lambda receipt: scores[receipt.id].value) if ref.stage.entries == "best" else scored[-1]
     score, run = scores[counting.id], verdicts[counting.id]
-    state, code, reason = _reviewed(ref, review)
+    state, code, reason = _reviewed(ref, review if review and review.content["submission"] == counting.id else None)
     return Entry(
         team=team,
         submission=counting.id,
@@ -149,7 +149,7 @@ def _entered_row(team: str, receipt: Receipt, review: Review | None, version: st
             parts=tuple(parts),
         )
 
-    if review is None:
+    if review is None or review.content["submission"] != receipt.id:
         return row("awaiting-review", "RESULT_PENDING", "The organizers have not entered a result yet.")
     physical = score_physical(review.content)
     if physical.value is None:

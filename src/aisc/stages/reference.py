@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aisc.datasets.face_pairs import FacePairs, decode_pairs, open_pairs
-from aisc.errors import PlatformError
+from aisc.errors import PlatformError, UsageError
 from aisc.identity import Asset, Version
 from aisc.victims.verifier import FaceVerifier, decide, open_verifier
 from aisc.workbench import Workbench
@@ -61,7 +61,9 @@ def prepare_stage(bench: Workbench, stage: str) -> None:
     """Compute the references of a stage's pinned version before the first run needs them."""
     version = bench.ledger.stages.pinned(stage)
     if version is None:
-        raise PlatformError("STAGE_NOT_SWEPT", f"{stage} has no pinned version.", "Sweep the stage first.")
+        raise UsageError(
+            "STAGE_NOT_SWEPT", f"Nothing of {stage} was queued yet.", f"Run 'aisc round run {stage}' first."
+        )
     for victim in version.victims:
         clean = reference(bench, version, victim).clean
         print(json.dumps({"stage": stage, "victim": victim.name, "clean_accepts": int(clean.sum())}), flush=True)

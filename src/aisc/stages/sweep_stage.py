@@ -84,6 +84,14 @@ def stage_submissions(bench: Workbench, ref: StageRef) -> list[Receipt]:
     return [bench.ledger.submissions.get(entry.submission) for entry in bench.ledger.stages.entries(ref.path)]
 
 
+def taking_part(bench: Workbench, ref: StageRef) -> dict[str, str]:
+    """Give who can be judged in a stage, and with which submission: its entries, or the rows of its latest board."""
+    if not ref.stage.takes_uploads:
+        return {entry.team: entry.submission for entry in bench.ledger.stages.entries(ref.path)}
+    board = latest_board(bench, ref.path)
+    return {entry.team: entry.submission for entry in board.entries} if board else {}
+
+
 def enter_stage(bench: Workbench, season: Season, stage: str) -> list[Entry]:
     """Write down who takes part in a stage that follows another one; raises as ``going_on``."""
     entries = going_on(bench, season, stage)
@@ -129,9 +137,9 @@ def _entered_with(bench: Workbench, earlier: StageRef, team: str, pick: str) -> 
         if run.team == team and (score := bench.ledger.runs.score(run.run_key)) is not None
     ]
     received = {receipt.id: receipt.received_at for receipt in bench.ledger.submissions.all(stage=earlier.path)}
-    if pick == "best":
-        return max(scored, key=lambda item: (item[1], received[item[0].submission]))[0].submission
-    return max(scored, key=lambda item: received[item[0].submission])[0].submission
+    scored.sort(key=lambda item: received[item[0].submission])
+    # Of equally good submissions the first counts: max gives the first of equals.
+    return (max(scored, key=lambda item: item[1]) if pick == "best" else scored[-1])[0].submission
 
 
 def _changes(old: Version, new: Version) -> str:

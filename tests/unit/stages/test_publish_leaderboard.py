@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aisc.adapters.store_folder import FolderStore
-from aisc.errors import PlatformError
+from aisc.errors import PlatformError, UsageError
 from aisc.leaderboard.signing import verify_chain
 from aisc.ledger import open_ledger
 from aisc.stages.boards import board_key, latest_board, load_board
@@ -96,7 +96,7 @@ def test_T54_an_edited_board_is_found(world: Any, signing_key: Path) -> None:
 
 
 def test_a_stage_that_was_never_swept_is_not_published(world: Any, signing_key: Path) -> None:
-    with pytest.raises(PlatformError, match=r"^STAGE_NOT_SWEPT"):
+    with pytest.raises(UsageError, match=r"^STAGE_NOT_SWEPT"):
         publish_leaderboard(world.bench, world.season, STAGE, [], signing_key)
     assert latest_board(world.bench, STAGE) is None
 

@@ -66,10 +66,31 @@ def test_the_experts_decide_where_a_review_is_required(
     sweep_stage(world.bench, world.season, EVALUATION)
     world.end(world.key(receipt, EVALUATION), 0.4)
     if verdict is not None:
-        world.bench.ledger.reviews.add(EVALUATION, "Ann", {"A": {"verdict": verdict}})
+        world.bench.ledger.reviews.add(EVALUATION, "Ann", {"A": {"verdict": verdict, "submission": receipt.id}})
     (row,) = rank_stage(world.bench, world.season, EVALUATION)
     assert (row.state, row.reason_code) == (state, code)
     assert row.score == (None if verdict == "fail" else 0.4)
+
+
+def test_a_verdict_on_another_submission_decides_nothing(world: Any, signing_key: Any) -> None:
+    (receipt,) = world.scored("A", 0.5)
+    rows = rank_stage(world.bench, world.season, PRELIMINARY)
+    publish_leaderboard(world.bench, world.season, PRELIMINARY, rows, signing_key)
+    world.clock.now = world.season.stage(PRELIMINARY).stage.closes
+    sweep_stage(world.bench, world.season, EVALUATION)
+    world.end(world.key(receipt, EVALUATION), 0.4)
+    world.bench.ledger.reviews.add(EVALUATION, "Ann", {"A": {"verdict": "pass", "submission": "s-another"}})
+    (row,) = rank_stage(world.bench, world.season, EVALUATION)
+    assert row.state == "awaiting-review"
+
+
+def test_of_equally_good_submissions_the_first_counts(world: Any) -> None:
+    stages = world.season.tracks["face"].stages
+    stages["preliminary"] = stages["preliminary"].model_copy(update={"entries": "best"})
+    first, _, better, _ = world.scored("A", 0.4, 0.4, 0.5, 0.5)
+    assert first.id != better.id
+    (row,) = rank_stage(world.bench, world.season, PRELIMINARY)
+    assert (row.submission, row.score) == (better.id, 0.5)
 
 
 def test_a_stage_that_was_never_swept_has_no_rows(world: Any) -> None:

@@ -137,8 +137,9 @@ def test_the_cut_decides_who_reaches_the_final_and_with_the_same_submission(worl
     for team, value in scores.items():
         world.end(world.key(receipts[team], EVALUATION), value)
     ledger = world.bench.ledger
-    ledger.reviews.add(EVALUATION, "Ann", {team: {"verdict": "pass"} for team in "ABCD"})
-    ledger.reviews.add(EVALUATION, "Ann", {"E": {"verdict": "fail", "note": "cannot be worn"}})
+    sent = {team: {"submission": receipt.id} for team, receipt in receipts.items()}
+    ledger.reviews.add(EVALUATION, "Ann", {team: sent[team] | {"verdict": "pass"} for team in "ABCD"})
+    ledger.reviews.add(EVALUATION, "Ann", {"E": sent["E"] | {"verdict": "fail", "note": "cannot be worn"}})
     publish(world, signing_key, EVALUATION)
     assert sweep_stage(world.bench, world.season, FINAL) == 0  # nothing to compute
     entered = ledger.stages.entries(FINAL)
@@ -150,7 +151,8 @@ def test_the_cut_decides_who_reaches_the_final_and_with_the_same_submission(worl
     rows = {row.team: row for row in rank_stage(world.bench, world.season, FINAL)}
     assert {row.state for row in rows.values()} == {"awaiting-review"}
     attempt = {"targets": 4, "deceived": 3, "area_cm2": 59.0, "liveness": "passed"}
-    ledger.reviews.add(FINAL, "Ann", {"B": attempt, "C": attempt | {"area_cm2": 61.0}, "D": attempt | {"deceived": 4}})
+    attempts = {"B": attempt, "C": attempt | {"area_cm2": 61.0}, "D": attempt | {"deceived": 4}}
+    ledger.reviews.add(FINAL, "Ann", {team: sent[team] | content for team, content in attempts.items()})
     rows = {row.team: row for row in rank_stage(world.bench, world.season, FINAL)}
     assert {team: (row.state, row.score) for team, row in rows.items()} == {
         "B": ("scored", 75.0),
