@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from aisc.errors import PlatformError, UsageError
-from aisc.synthetic.driving.recipe import head_of
+from aisc.synthetic.driving.recipe import RECIPES, head_of
 from aisc.victims.detector_networks import STRIDES, build_detector
 from aisc.victims.detector_package import (
     DetectorDescription,
@@ -16,6 +16,7 @@ from aisc.victims.detector_package import (
     Measured,
     WeightsDescription,
     builtin_detector,
+    builtin_detectors,
     export_detector,
     load_detector_package,
     write_detector_package,
@@ -168,3 +169,13 @@ def test_an_unknown_detector_is_named():
     with pytest.raises(UsageError) as caught:
         builtin_detector("nobody")
     assert caught.value.code == "VICTIM_UNKNOWN"
+
+
+def test_three_small_detectors_of_different_design_ship():
+    assert set(builtin_detectors()) == set(RECIPES)
+    packages = [load_detector_package(builtin_detector(name)) for name in builtin_detectors()]
+    assert {package.description.design for package in packages} == set(DESIGNS)
+    assert all(len(package.weights) <= 2.5e6 for package in packages)
+    for package in packages:
+        assert len(package.description.measured.recall) == 10
+        assert min(package.description.measured.recall.values()) >= 0.9
