@@ -80,10 +80,10 @@ def test_a_round_scores_ranks_and_refuses(rig):
     page = rig.folder / "artifacts" / "site" / "face" / "preliminary" / "index.html"
     assert "Alpha" in page.read_text()
     assert rig.json("leaderboard", "verify", STAGE)["ok"]
-    (page.parent / "board-0001.json").write_text(
-        (page.parent / "board-0001.json").read_text().replace("Alpha", "Omega")
-    )
-    assert rig.json("leaderboard", "verify", STAGE, code=1)["problems"][0]["code"] == "SITE_DIFFERS"
+    for name in ("board-0001.json", "board-0001.csv", "board.csv"):
+        (page.parent / name).write_text((page.parent / name).read_text().replace("Alpha", "Omega"))
+    problems = rig.json("leaderboard", "verify", STAGE, code=1)["problems"]
+    assert [problem["code"] for problem in problems] == ["SITE_DIFFERS"] * 3
     rig.run("leaderboard", "publish", STAGE)
     assert rig.json("leaderboard", "verify", STAGE)["ok"]
     assert rig.processes() == []

@@ -9,14 +9,14 @@ import typer
 
 from aisc.cli.console import DEFAULT_SEASON, Json, SeasonFile, StageName, emit, out, say
 from aisc.cli.rounds import show_board
-from aisc.cli.workspace import PUBLIC_KEY, Workspace, open_workspace
+from aisc.cli.workspace import Workspace, open_workspace
 from aisc.errors import UsageError
 from aisc.leaderboard.board import Board
 from aisc.leaderboard.diff import as_table
 from aisc.leaderboard.diff import diff as compare
 from aisc.leaderboard.signing import ChainProblem, verify_chain
 from aisc.stages.boards import latest_board, load_board
-from aisc.stages.publish_leaderboard import check_site, export_chain, publish_leaderboard
+from aisc.stages.publish_leaderboard import PUBLIC_KEY, check_site, export_chain, publish_leaderboard
 from aisc.stages.rank_stage import rank_stage
 
 app = typer.Typer(help="Show, publish, verify and compare boards.", no_args_is_help=True)

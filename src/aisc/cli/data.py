@@ -14,7 +14,8 @@ from aisc.identity import Asset
 from aisc.kit import write_kit
 from aisc.stages.sweep_stage import resolve_version
 from aisc.synthetic.faces.pairs import make_pairs
-from aisc.victims.builtin import builtin_names, builtin_package
+from aisc.victims.builtin import surrogate_packages
+from aisc.workbench import Workbench
 
 app = typer.Typer(help="Make, import and verify datasets; write participants' kits.", no_args_is_help=True)
 DataName = Annotated[str, typer.Argument(metavar="NAME", help="The dataset's name, such as faces/pairs.")]
@@ -33,13 +34,17 @@ def make(
 
     Example: aisc data make faces/pairs --pairs 3000 --seed 7
     """
-    with open_workspace(season) as workspace, tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        with progress("rendering") as tick:
-            make_pairs(pairs, seed, folder, progress=tick, jobs=jobs)
-        describe(folder, {"recipe": "synthetic", "pairs": pairs, "seed": seed})
-        asset = workspace.bench.register("data", name, folder)
+    with open_workspace(season) as workspace:
+        asset = make_face_pairs(workspace.bench, name, pairs, seed, jobs)
     _tell(asset, pairs, as_json)
+
+
+def make_face_pairs(bench: Workbench, name: str, pairs: int, seed: int, jobs: int) -> Asset:
+    """Render pairs of synthetic faces, with a progress display, and make them the current dataset of their name."""
+    with tempfile.TemporaryDirectory() as scratch, progress("rendering") as tick:
+        make_pairs(pairs, seed, Path(scratch), progress=tick, jobs=jobs)
+        describe(Path(scratch), {"recipe": "synthetic", "pairs": pairs, "seed": seed})
+        return bench.register("data", name, Path(scratch))
 
 
 @app.command("import")
@@ -107,8 +112,7 @@ def kit(
         ref = workspace.season.stage(stage)
         data = resolve_version(workspace.bench, ref).data
         assert data is not None  # noqa: S101 - a stage whose results are computed has data; the season's check says so
-        surrogates = [builtin_package(name) for name in builtin_names() if name.startswith("surrogate-")]
-        write_kit(ref, workspace.bench.asset(data), surrogates, to)
+        write_kit(ref, workspace.bench.asset(data), surrogate_packages(), to)
     emit({"kit": to}, as_json, lambda: say(f"Wrote {to}: pairs/, surrogates/, starter/, stage.json."))
 
 

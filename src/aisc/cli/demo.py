@@ -14,19 +14,18 @@ import cv2
 import numpy as np
 import typer
 
-from aisc.cli.console import Json, emit, err, progress, say
+from aisc.cli.console import Json, emit, err, say
+from aisc.cli.data import make_face_pairs
 from aisc.cli.reviews import read_reviews
 from aisc.cli.rounds import run_round, show_board
 from aisc.cli.workspace import Workspace, open_workspace
-from aisc.datasets.face_pairs import describe
 from aisc.errors import PlatformError, UsageError
 from aisc.kit import write_kit
 from aisc.leaderboard.board import Board
 from aisc.reception import receive
 from aisc.season import season_text
 from aisc.stages.sweep_stage import enter_stage, taking_part
-from aisc.synthetic.faces.pairs import make_pairs
-from aisc.victims.builtin import builtin_names, builtin_package
+from aisc.victims.builtin import builtin_package, surrogate_packages
 from aisc.workbench import unpack
 
 TEAMS = {"Rectangle": "rectangle", "Momentum": "mi", "Ensemble": "ensemble"}
@@ -62,10 +61,10 @@ def demo(
         _compete(opened, workspace)
     _step("round of the preliminary")
     with open_workspace(file) as opened:
-        run_round(opened, PRELIMINARY, quiet=as_json)
+        boards = {PRELIMINARY: run_round(opened, PRELIMINARY, quiet=as_json)}
     _close(file)
     with open_workspace(file) as opened:
-        boards = _finish(opened, workspace, as_json)
+        boards |= _finish(opened, workspace, as_json)
         places = _places(opened, workspace)
     seconds = time.monotonic() - started
     found = {"seconds": round(seconds, 1), "boards": {path: board.as_json() for path, board in boards.items()}} | places
@@ -87,10 +86,7 @@ def _load(opened: Workspace, pairs: int) -> None:
     for name in sorted({stage.data for stage in stages if stage.data}):
         if ("data", name) not in known:
             _step(f"{pairs} pairs of synthetic faces")
-            with tempfile.TemporaryDirectory() as scratch, progress("rendering") as tick:
-                make_pairs(pairs, 0, Path(scratch), progress=tick, jobs=2)
-                describe(Path(scratch), {"recipe": "synthetic", "pairs": pairs, "seed": 0})
-                opened.bench.register("data", name, Path(scratch))
+            make_face_pairs(opened.bench, name, pairs, seed=0, jobs=2)
     for name in sorted({name for stage in stages for name in stage.victims}):
         if ("victim", name) not in known:
             opened.bench.register("victim", name, builtin_package(name))
@@ -103,9 +99,8 @@ def _compete(opened: Workspace, workspace: Path) -> None:
     if not kit.exists():
         _step("participants' kit")
         data = opened.bench.asset(opened.bench.ledger.assets.current("data", str(ref.stage.data)))
-        surrogates = [builtin_package(name) for name in builtin_names() if name.startswith("surrogate-")]
         making = workspace / "kit-in-the-making"
-        write_kit(ref, data, surrogates, making)
+        write_kit(ref, data, surrogate_packages(), making)
         making.rename(kit)
     entries.mkdir(exist_ok=True)
     for team, attack in TEAMS.items():
@@ -160,7 +155,7 @@ def _close(file: Path) -> None:
 
 
 def _finish(opened: Workspace, workspace: Path, quiet: bool) -> dict[str, Board]:
-    boards = {PRELIMINARY: run_round(opened, PRELIMINARY, quiet=quiet)}
+    boards = {}
     ledger = opened.bench.ledger
     for stage, form in ((EVALUATION, VERDICTS), (FINAL, PHYSICAL)):
         _step(f"round of {stage}" + (" (its results are invented: no camera here)" if stage == FINAL else ""))

@@ -14,10 +14,11 @@ import typer
 
 from aisc import __version__
 from aisc.cli.console import DEFAULT_SEASON, Json, SeasonFile, emit, table
-from aisc.cli.workspace import PUBLIC_KEY, Workspace, open_workspace
+from aisc.cli.workspace import Workspace, open_workspace
 from aisc.engine.packages import package_path
 from aisc.errors import AiscError
 from aisc.leaderboard.signing import check_key_pair
+from aisc.stages.publish_leaderboard import PUBLIC_KEY
 from aisc.stages.sweep_stage import preflight
 from aisc.store import count_winners
 

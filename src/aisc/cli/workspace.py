@@ -11,10 +11,10 @@ from aisc.engine.local import LOGS, SIGNING_KEY, LocalEngine
 from aisc.leaderboard.signing import make_key
 from aisc.ledger import open_ledger
 from aisc.season import Season, load_season
+from aisc.stages.publish_leaderboard import PUBLIC_KEY
 from aisc.workbench import Workbench
 
 PRIVATE_KEY = "board-key.pem"
-PUBLIC_KEY = "board-key.pub.pem"
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,11 @@ class Season(Frozen):
         return self
 
     @property
+    def title(self) -> str:
+        """Heading of the published pages: the site's title, or the season's name."""
+        return self.site.title if self.site else self.season
+
+    @property
     def zone(self) -> ZoneInfo:
         """The season's time zone."""
         return ZoneInfo(self.timezone)

@@ -5,7 +5,6 @@ from pathlib import Path
 from aisc.errors import PlatformError
 from aisc.identity import Plan
 from aisc.stages.once import once
-from aisc.store import hash_file
 from aisc.workbench import Workbench
 
 
@@ -22,8 +21,8 @@ def ingest_submission(bench: Workbench, run_key: str, *, archive: Path) -> None:
     """
 
     def work(plan: Plan) -> None:
-        bench.store.fetch(plan.submission.key, archive)
-        if hash_file(archive)[0] != plan.submission.sha256:
+        # The store has compared what it read with this digest already; no need to read the archive again.
+        if bench.store.fetch(plan.submission.key, archive).sha256 != plan.submission.sha256:
             raise PlatformError(
                 "RECEIPT_MISMATCH",
                 f"Submission {plan.submission.name} in the store is not the file that was received.",

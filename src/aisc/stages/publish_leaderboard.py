@@ -19,6 +19,8 @@ from aisc.stages.rank_stage import measure, rank_stage
 from aisc.workbench import Workbench
 
 PUBLIC_KEY = "board-key.pub.pem"
+CURRENT = "board"
+CONTENT_TYPES = {"json": "application/json", "csv": "text/csv", "sig": "application/octet-stream"}
 
 
 def publish_leaderboard(bench: Workbench, season: Season, stage: str, entries: Sequence[Entry], key: Path) -> Board:
@@ -64,7 +66,7 @@ def _append(bench: Workbench, season: Season, ref: StageRef, entries: Sequence[E
         season=season.season,
         track=ref.track,
         stage=ref.name,
-        title=f"{season.site.title if season.site else season.season}: {stage}",
+        title=f"{season.title}: {stage}",
         version=Bound.of(version),
         measure=measure(ref),
         entries=entries,
@@ -91,13 +93,12 @@ def lay_out(bench: Workbench, season: Season, ref: StageRef, public_key: Path) -
         folder = f"site/{ref.path}"
         names = [f"board-{publication.number:04d}" for publication in chain]
         for position, publication in enumerate(chain):
-            # The signature comes last: where it and the board are as signed, the rest of that board is there.
-            if not _is_laid_out(bench, publication, f"{folder}/{names[position]}"):
+            if differing_files(bench, publication, names[position]):
                 _lay_out_board(bench, publication, f"{folder}/{names[position]}", names[:position], public_key)
         bench.store.replace(f"{folder}/{PUBLIC_KEY}", public_key.read_bytes())
-        for suffix, kind in (("json", "application/json"), ("csv", "text/csv")):
+        for suffix in ("json", "csv"):
             data = bench.store.read(f"{folder}/{names[-1]}.{suffix}")
-            bench.store.replace(f"{folder}/board.{suffix}", data, content_type=kind)
+            bench.store.replace(f"{folder}/{CURRENT}.{suffix}", data, content_type=CONTENT_TYPES[suffix])
         page = bench.store.read(f"{folder}/{names[-1]}.html")
         bench.store.replace(f"{folder}/index.html", page, content_type="text/html")
         bench.store.replace("site/index.html", _index(bench, season), content_type="text/html")
@@ -115,22 +116,29 @@ def export_chain(bench: Workbench, stage: str, target: Path) -> None:
 
 def check_site(bench: Workbench, stage: str) -> list[ChainProblem]:
     """Compare the published board files and tables of a stage with what was signed."""
-    problems = []
     chain = bench.ledger.publications.all(stage)
-    for publication in chain:
-        board = load_board(bench, publication)
-        files = {
-            "json": board.as_bytes(),
-            "csv": as_csv(board).encode(),
-            "sig": bench.store.read(signature_key(stage, publication.sha256)),
-        }
-        names = [f"board-{publication.number:04d}"] + (["board"] if publication is chain[-1] else [])
-        for name in [f"{one}.{suffix}" for one in names for suffix in files if one != "board" or suffix != "sig"]:
-            key = f"site/{stage}/{name}"
-            if bench.store.stat(key) is None or bench.store.read(key) != files[name.rpartition(".")[2]]:
-                text = f"the published file is not what was signed; 'aisc leaderboard publish {stage}' mends it."
-                problems.append(ChainProblem(key, "SITE_DIFFERS", text))
-    return problems
+    differing = [
+        key for publication in chain for key in differing_files(bench, publication, f"board-{publication.number:04d}")
+    ]
+    differing += differing_files(bench, chain[-1], CURRENT, ("json", "csv")) if chain else []
+    text = f"the published file is not what was signed; 'aisc leaderboard publish {stage}' mends it."
+    return [ChainProblem(key, "SITE_DIFFERS", text) for key in differing]
+
+
+def differing_files(
+    bench: Workbench, publication: Publication, name: str, suffixes: Sequence[str] = ("json", "csv", "sig")
+) -> list[str]:
+    """Name the published files of a board that are missing or not what follows from the signed board."""
+    signed = _signed_files(bench, publication)
+    keys = {f"site/{publication.stage}/{name}.{suffix}": signed[suffix] for suffix in suffixes}
+    return [key for key, data in keys.items() if bench.store.stat(key) is None or bench.store.read(key) != data]
+
+
+def _signed_files(bench: Workbench, publication: Publication) -> dict[str, bytes]:
+    """Give a board's files by suffix; the signature is last, and so it is when they are laid out."""
+    board = load_board(bench, publication)
+    signature = bench.store.read(signature_key(publication.stage, publication.sha256))
+    return {"json": board.as_bytes(), "csv": as_csv(board).encode(), "sig": signature}
 
 
 def _says_the_same(previous: Board, board: Board) -> bool:
@@ -142,15 +150,6 @@ def _says_the_same(previous: Board, board: Board) -> bool:
         generated_at=previous.generated_at,
     )
     return same_place == previous
-
-
-def _is_laid_out(bench: Workbench, publication: Publication, name: str) -> bool:
-    copies = {f"{name}.json": board_key, f"{name}.sig": signature_key}
-    return all(
-        bench.store.stat(copy) is not None
-        and bench.store.read(copy) == bench.store.read(key(publication.stage, publication.sha256))
-        for copy, key in copies.items()
-    )
 
 
 def _lay_out_board(
@@ -169,11 +168,9 @@ def _lay_out_board(
     )
     links = Links(files=files, previous=previous, home="../../index.html")
     page = render_board(board, links=links, key_fingerprint=fingerprint(public_key))
-    bench.store.replace(f"{name}.json", board.as_bytes(), content_type="application/json")
-    bench.store.replace(f"{name}.csv", as_csv(board).encode(), content_type="text/csv")
     bench.store.replace(f"{name}.html", page.encode(), content_type="text/html")
-    signature = bench.store.read(signature_key(publication.stage, publication.sha256))
-    bench.store.replace(f"{name}.sig", signature)
+    for suffix, data in _signed_files(bench, publication).items():
+        bench.store.replace(f"{name}.{suffix}", data, content_type=CONTENT_TYPES[suffix])
 
 
 def _index(bench: Workbench, season: Season) -> bytes:
@@ -182,4 +179,4 @@ def _index(bench: Workbench, season: Season) -> bytes:
         for ref in season.stages()
         if (board := latest_board(bench, ref.path)) is not None
     ]
-    return render_index(listed, title=season.site.title if season.site else season.season).encode()
+    return render_index(listed, title=season.title).encode()

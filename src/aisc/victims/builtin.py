@@ -14,6 +14,11 @@ def builtin_names() -> list[str]:
     return sorted(path.parent.name for path in _MODELS.glob(f"*/{DESCRIPTION}"))
 
 
+def surrogate_packages() -> list[Path]:
+    """Give the folders of the networks that participants may attack in the open."""
+    return [builtin_package(name) for name in builtin_names() if name.startswith("surrogate-")]
+
+
 def builtin_package(name: str) -> Path:
     """Give the folder of a shipped package.
 
